@@ -1,0 +1,1 @@
+"""One file per command: options in, exit code out, no logic."""

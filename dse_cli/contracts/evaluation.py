@@ -1,0 +1,172 @@
+"""Cells and the summary of an evaluation (DESIGN sections 2 and 3.6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from dse_cli.contracts.base import Contract, Items, Sha256
+
+ErrorKind = Literal["decode", "budget", "tool", "provider", "timeout", "metric"]
+
+#: Kinds that are the world's fault: never scored, never cached, counted apart.
+OUTAGES: frozenset[str] = frozenset({"budget", "tool", "provider", "timeout", "metric"})
+
+SUMMARY_FORMAT = "dse/eval_summary/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class CellError:
+    """Why a cell has no output.
+
+    Attributes:
+        kind: ``decode`` is the policy's fault and scores; every other kind is an outage.
+        message: one sentence.
+        field: the output field that failed, for decode errors.
+    """
+
+    kind: ErrorKind
+    message: str
+    field: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "message": self.message, "field": self.field}
+
+
+@dataclass(frozen=True, slots=True)
+class SignalScore:
+    """What one metric said of one output: score in [0, 1] and feedback a model can act on."""
+
+    id: str
+    score: float
+    feedback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CellUsage:
+    """What one cell used. Unknown is None, never zero.
+
+    Attributes:
+        lm_calls: model calls, repairs included.
+        repairs: how many of them were repairs.
+        prompt_tokens, completion_tokens: summed over the calls.
+        cost_nano_usd: nano-dollars, charged.
+    """
+
+    lm_calls: int = 0
+    repairs: int = 0
+    prompt_tokens: int | None = 0
+    completion_tokens: int | None = 0
+    cost_nano_usd: int | None = 0
+
+    @property
+    def total_tokens(self) -> int | None:
+        if self.prompt_tokens is None or self.completion_tokens is None:
+            return None
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One candidate on one example, one rollout.
+
+    Attributes:
+        candidate: candidate id.
+        example: row id.
+        example_hash: the row's content hash.
+        rollout: index of the sample.
+        reward: in [0, 1]; None for an outage, which is not a wrong answer.
+        signals: what each metric said, in the order of the reward.
+        output: the decoded output, None when there is none.
+        output_hash: hash of the output.
+        error: why there is no output.
+        usage: calls, tokens, money.
+        served_model: what the provider said it was.
+        scripted: True when no real model answered.
+    """
+
+    candidate: str
+    example: str
+    example_hash: str
+    rollout: int
+    reward: float | None
+    signals: tuple[SignalScore, ...] = ()
+    output: Any = None
+    output_hash: str | None = None
+    error: CellError | None = None
+    usage: CellUsage = field(default_factory=CellUsage)
+    served_model: str = ""
+    scripted: bool = False
+
+    @property
+    def is_outage(self) -> bool:
+        return self.error is not None and self.error.kind in OUTAGES
+
+
+class Interval(Contract):
+    """A two-sided 95 % interval of a mean reward."""
+
+    low: float
+    high: float
+
+
+class Slice(Contract):
+    """The rows with one tag."""
+
+    n: Annotated[int, Field(ge=0)]
+    mean: float
+
+
+class CostTotal(Contract):
+    """Money as charged; ``kind`` says how far the number can be trusted."""
+
+    nano_usd: int
+    kind: Literal["exact", "unknown"]
+
+
+class RepeatScores(Contract):
+    """With several rollouts an example: at least one right (pass@k), all right (pass^k)."""
+
+    rollouts: Annotated[int, Field(ge=1)]
+    pass_at_k: float
+    pass_hat_k: float
+
+
+class EvalSummary(Contract):
+    """What an evaluation found, in numbers that can be re-derived.
+
+    Attributes:
+        n: examples with a score.
+        mean: mean reward over them, in [0, 1].
+        interval: 95 % interval of the mean.
+        signals: mean of each signal.
+        quantiles: reward at 5, 25, 50, 75 and 95 %.
+        slices: mean per tag.
+        failures: cells without an output, by kind; outages are not among ``n``.
+        rows: reward per example id; None for an outage.
+        scripted: True when any model was scripted; such a report can never promote.
+    """
+
+    format: Literal["dse/eval_summary/v1"]
+    split: str
+    n: Annotated[int, Field(ge=0)]
+    mean: float | None
+    interval: Interval | None
+    signals: dict[str, float]
+    quantiles: dict[str, float]
+    slices: dict[str, Slice]
+    failures: dict[str, int]
+    repairs: int
+    lm_calls: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost: CostTotal
+    repeat: RepeatScores | None
+    dataset_revision: Sha256
+    split_hash: Sha256
+    reward_hash: Sha256
+    models: Items[str]
+    rows: dict[str, float | None]
+    scripted: bool

@@ -1,0 +1,166 @@
+"""A model call: request, response, usage.
+
+These are dataclasses and not Pydantic models: they are made by our own code, hundreds of thousands
+of times in a run, and never parsed from a user's file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from dse_cli.canonical import sha256_of
+
+Role = Literal["system", "user", "assistant"]
+NANO: int = 1_000_000_000  #: nano-dollars in one dollar; money is counted in integers
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat message."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """What decides a response on the model's side, and nothing else.
+
+    Attributes:
+        model: the resolved LiteLLM model name, never an alias (``openai/gpt-4o-mini``).
+        endpoint: base URL without credentials, or None for the provider's own.
+        weights: ``sha256:...`` of the weights, for the embedded model only; then endpoint is None,
+            because its port is chance.
+    """
+
+    model: str
+    endpoint: str | None = None
+    weights: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"model": self.model, "endpoint": self.endpoint, "weights": self.weights}
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Sampling parameters; None means the provider's default and is not sent."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LmRequest:
+    """One model call as the gateway sees it.
+
+    Attributes:
+        identity: model and endpoint.
+        messages: in order; the stable part comes first so that prefix caches hit.
+        sampling: parameters that are sent.
+        response_schema: JSON Schema the provider must enforce, or None.
+        rollout: index of the sample; keeps several samples of one prompt apart.
+        path: logical place of the call in the run; not part of :attr:`key`.
+        timeout_s: hard limit for the whole call with its retries, or None; not part of :attr:`key`.
+    """
+
+    identity: ModelIdentity
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+    response_schema: dict[str, Any] | None = None
+    rollout: int = 0
+    path: str = ""
+    timeout_s: float | None = None
+    key: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.key:
+            object.__setattr__(self, "key", sha256_of(self.to_json()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the canonical request: all that decides the response, and the rollout index."""
+        return {
+            "messages": [{"role": m.role, "content": m.content} for m in self.messages],
+            "model": self.identity.to_json(),
+            "response_schema": self.response_schema,
+            "rollout": self.rollout,
+            "sampling": self.sampling.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a call cost. None is unknown, never zero.
+
+    Attributes:
+        prompt_tokens, completion_tokens: as the provider counted them.
+        cost_nano_usd: price in nano-dollars (10^-9 USD), None when no price is known.
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_nano_usd: int | None = None
+
+    @property
+    def total_tokens(self) -> int | None:
+        if self.prompt_tokens is None or self.completion_tokens is None:
+            return None
+        return self.prompt_tokens + self.completion_tokens
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cost_nano_usd": self.cost_nano_usd,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LmResponse:
+    """What the model answered.
+
+    Attributes:
+        text: the assistant's text, raw.
+        finish_reason: ``stop``, ``length`` or the provider's word.
+        served_model: the model string the provider returned.
+        usage: tokens and price.
+        scripted: True when no real model was asked; such evidence can never promote.
+        paid: False when it came from a cache or a record; never written to a transcript.
+    """
+
+    text: str
+    finish_reason: str = "stop"
+    served_model: str = ""
+    usage: Usage = Usage()
+    scripted: bool = False
+    paid: bool = field(default=True, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "text": self.text,
+            "finish_reason": self.finish_reason,
+            "served_model": self.served_model,
+            "usage": self.usage.to_json(),
+            "scripted": self.scripted,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any], *, paid: bool = False) -> LmResponse:
+        return cls(
+            text=data["text"],
+            finish_reason=data["finish_reason"],
+            served_model=data["served_model"],
+            usage=Usage(**data["usage"]),
+            scripted=data["scripted"],
+            paid=paid,
+        )

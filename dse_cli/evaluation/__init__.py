@@ -1,0 +1,1 @@
+"""Splits, metrics, rewards, the evaluation engine and statistics."""

@@ -1,0 +1,137 @@
+"""The run's budget, checked before each batch: it fits, or the batch does not start.
+
+Charges are sums over cells, never over what the gateway happened to see, so that they are the same
+for a cold run, a warm run, a resumed run and a replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from dse_cli.contracts.errors import UsageError
+from dse_cli.contracts.lm import NANO
+
+if TYPE_CHECKING:
+    from dse_cli.contracts.evaluation import Cell
+    from dse_cli.contracts.job import CompileBudget
+
+BudgetName = Literal["max_metric_calls", "max_lm_calls", "max_tokens", "max_cost_usd", "max_time_s"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a piece of work cannot exceed; None is unbounded or unknown.
+
+    Attributes:
+        metric_calls: cells.
+        lm_calls: model calls, repairs included.
+        tokens: prompt and completion tokens.
+        cost_nano_usd: nano-dollars.
+    """
+
+    metric_calls: int = 0
+    lm_calls: int = 0
+    tokens: int | None = 0
+    cost_nano_usd: int | None = 0
+
+    def __add__(self, other: Bound) -> Bound:
+        return Bound(
+            self.metric_calls + other.metric_calls,
+            self.lm_calls + other.lm_calls,
+            _plus(self.tokens, other.tokens),
+            _plus(self.cost_nano_usd, other.cost_nano_usd),
+        )
+
+
+class BudgetStopError(Exception):
+    """A budget ends the search: a clean, recorded outcome, not a failure.
+
+    Attributes:
+        budget: which limit.
+        batch: the batch that did not start (or was rolled back), from 0.
+        detail: one sentence with numbers.
+    """
+
+    def __init__(self, budget: BudgetName, batch: int, detail: str) -> None:
+        super().__init__(detail)
+        self.budget: BudgetName = budget
+        self.batch = batch
+        self.detail = detail
+
+
+class Ledger:
+    """Counts what a run was charged against its limits.
+
+    Args:
+        limits: the job's budget.
+    """
+
+    def __init__(self, limits: CompileBudget) -> None:
+        self.limits = limits
+        self.metric_calls = 0
+        self.lm_calls = 0
+        self.tokens: int | None = 0
+        self.cost_nano_usd: int | None = 0
+
+    def check(self, bound: Bound, batch: int) -> None:
+        """Make sure that work of at most ``bound`` fits.
+
+        Raises:
+            BudgetStopError: it may not fit; nothing of it may start.
+            UsageError: a limit cannot be kept because its quantity is unknown.
+        """
+        self._check_one("max_metric_calls", self.metric_calls, bound.metric_calls, batch)
+        self._check_one("max_lm_calls", self.lm_calls, bound.lm_calls, batch)
+        if self.limits.max_tokens is not None:
+            if bound.tokens is None or self.tokens is None:
+                raise UsageError(
+                    "max_tokens cannot be kept: the length of an answer is not bounded, or the "
+                    "provider reports no usage",
+                    hint="set defaults.constraints.max_tokens in the signature",
+                )
+            self._check_one("max_tokens", self.tokens, bound.tokens, batch)
+        if self.limits.max_cost_usd is not None:
+            if bound.cost_nano_usd is None or self.cost_nano_usd is None:
+                raise UsageError(
+                    "max_cost_usd cannot be kept: no price is known for a model of this run",
+                    hint="remove max_cost_usd, or name a model that LiteLLM has a price for",
+                )
+            self._check_cost(self.cost_nano_usd, bound.cost_nano_usd, batch)
+
+    def charge(self, cells: Iterable[Cell]) -> None:
+        """Add what cells used."""
+        for cell in cells:
+            self.metric_calls += 1
+            self.lm_calls += cell.usage.lm_calls
+            self.tokens = _plus(self.tokens, cell.usage.total_tokens)
+            self.cost_nano_usd = _plus(self.cost_nano_usd, cell.usage.cost_nano_usd)
+
+    def to_json(self) -> dict[str, int | None]:
+        """Return the charges."""
+        return {
+            "metric_calls": self.metric_calls,
+            "lm_calls": self.lm_calls,
+            "tokens": self.tokens,
+            "cost_nano_usd": self.cost_nano_usd,
+        }
+
+    def _check_one(self, name: BudgetName, spent: int, needed: int, batch: int) -> None:
+        limit = getattr(self.limits, name)
+        if limit is not None and spent + needed > limit:
+            detail = f"{spent} of {limit} used, the next batch may need {needed}"
+            raise BudgetStopError(name, batch, detail)
+
+    def _check_cost(self, spent: int, needed: int, batch: int) -> None:
+        limit = self.limits.max_cost_usd or 0.0
+        if spent + needed > round(limit * NANO):
+            detail = (
+                f"${spent / NANO:.6f} of ${limit:g} used, the next batch may need "
+                f"${needed / NANO:.6f}"
+            )
+            raise BudgetStopError("max_cost_usd", batch, detail)
+
+
+def _plus(left: int | None, right: int | None) -> int | None:
+    return None if left is None or right is None else left + right

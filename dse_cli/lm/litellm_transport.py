@@ -1,0 +1,95 @@
+"""The transport to real models: LiteLLM, by its general call or by a direct wire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dse_cli.contracts.errors import ProviderError
+from dse_cli.contracts.lm import LmRequest, LmResponse, Usage
+from dse_cli.lm.answer_shape import Answer, read_answer
+from dse_cli.lm.direct_wire import DirectWire, openai_params
+from dse_cli.lm.litellm_library import load_litellm
+from dse_cli.lm.prices import FREE, price_of
+from dse_cli.lm.provider_errors import from_litellm
+
+if TYPE_CHECKING:
+    from dse_cli.lm.routes import Route, Routes
+
+#: Sent where an endpoint is explicit and no key is: otherwise LiteLLM would send that endpoint a
+#: key it finds in the environment.
+_NO_KEY = "none"
+
+
+class LiteLlmTransport:
+    """Answers calls through LiteLLM. One attempt a call: retries and timeouts are layers above."""
+
+    def __init__(self, routes: Routes, *, direct: bool = True) -> None:
+        """Make a transport.
+
+        Args:
+            routes: where each model lives.
+            direct: False sends everything through ``litellm.acompletion``.
+        """
+        self._routes = routes
+        self._direct = DirectWire() if direct else None
+        self._used_litellm_clients = False
+
+    async def complete(self, request: LmRequest) -> LmResponse:
+        route = await self._routes.route(request.identity)
+        plan = self._direct.plan(route, request) if self._direct else None
+        if self._direct is not None and plan is not None:
+            answer = await self._direct.send(plan, route, request)
+        else:
+            self._used_litellm_clients = True
+            answer = await _acompletion(route, request)
+        return LmResponse(
+            text=answer.text,
+            finish_reason=answer.finish_reason,
+            served_model=answer.served_model,
+            usage=_usage(route, answer),
+        )
+
+    async def aclose(self) -> None:
+        if self._direct is not None:
+            await self._direct.aclose()
+        if self._used_litellm_clients:
+            await load_litellm().close_litellm_async_clients()
+            self._used_litellm_clients = False
+
+
+async def _acompletion(route: Route, request: LmRequest) -> Answer:
+    """Make one call with ``litellm.acompletion``."""
+    litellm = load_litellm()
+    from openai import OpenAIError
+
+    arguments: dict[str, Any] = openai_params(request)
+    if route.api_base is not None:
+        arguments |= {"api_base": route.api_base, "api_key": route.api_key or _NO_KEY}
+    elif route.api_key is not None:
+        arguments["api_key"] = route.api_key
+    try:
+        response = await litellm.acompletion(
+            model=route.litellm_model,
+            messages=[{"role": m.role, "content": m.content} for m in request.messages],
+            timeout=route.timeout_s,
+            num_retries=0,
+            max_retries=0,
+            **arguments,
+        )
+    except OpenAIError as error:  # every exception of LiteLLM derives from it
+        raise from_litellm(route, error) from error
+    dump = getattr(response, "model_dump", None)
+    if dump is None:
+        raise ProviderError(f"{route.litellm_model}: LiteLLM returned {type(response).__name__}")
+    return read_answer(dump(), route.litellm_model)
+
+
+def _usage(route: Route, answer: Answer) -> Usage:
+    prompt, completion = answer.prompt_tokens, answer.completion_tokens
+    price = FREE if route.free else price_of(route.litellm_model)
+    cost = None
+    if route.free:
+        cost = 0
+    elif price is not None and prompt is not None and completion is not None:
+        cost = price.cost_nano_usd(prompt, completion, answer.cached_tokens or 0)
+    return Usage(prompt, completion, cost)

@@ -1,0 +1,1 @@
+"""One file per algorithm, each readable beside its source; an id names the algorithm that it is."""

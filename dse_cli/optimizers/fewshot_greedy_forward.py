@@ -1,0 +1,99 @@
+"""``fewshot_greedy_forward.v1``: add the train row that helps most as a demo, until none helps.
+
+The search starts from an explicit zero-shot state (no demos at all), which is a candidate besides
+the base with its authored demos. Each step tries every row of the pool as the next demo and keeps
+the best when it is strictly better. Demos keep the order in which they were chosen: what was
+selected is what is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dse_cli.contracts.base import Contract
+from dse_cli.evaluation.seeds import substream
+from dse_cli.optimizers.archive import TIE
+
+if TYPE_CHECKING:
+    from dse_cli.contracts.dataset import Row
+    from dse_cli.optimizers.archive import Entry
+    from dse_cli.optimizers.search import Search
+    from dse_cli.runtime.policy import Policy
+
+
+class FewShotGreedyForwardConfig(Contract):
+    """No settings: ``search_space.few_shot`` says how many demos and from which rows."""
+
+
+class FewShotGreedyForward:
+    """Greedy forward selection of demos."""
+
+    id: ClassVar[str] = "fewshot_greedy_forward.v1"
+    revision: ClassVar[int] = 1
+    searches: ClassVar[frozenset[str]] = frozenset({"few_shot"})
+
+    async def search(self, search: Search, config: FewShotGreedyForwardConfig) -> None:
+        """Evaluate base, zero-shot, and the greedy path."""
+        base = await search.try_base()
+        await grow_demos(search, search.base, base)
+
+    def most_candidates(self, search: Search, config: FewShotGreedyForwardConfig) -> int:
+        """Return base, zero-shot and a full round for each demo."""
+        return 2 + greedy_evaluations(search)
+
+
+async def grow_demos(search: Search, policy: Policy, parent: Entry) -> Entry:
+    """Run the greedy path from ``policy`` without demos and return its best entry."""
+    space = search.space.few_shot
+    zero_shot = policy.patched({"few_shot": {"examples": []}})
+    current = await search.try_policy(zero_shot, "demos:none", parent)
+    chosen: list[Row] = []
+    pool = demo_pool(search)
+    while space is not None and pool and len(chosen) < space.k_max:
+        tried = [
+            await search.try_policy(
+                _with_demos(policy, [*chosen, row]), f"demos:+{row.id}", current
+            )
+            for row in pool
+        ]
+        best = search.archive.best(tried)
+        if best is None or not _is_better(search, best, current):
+            break
+        row = pool.pop(tried.index(best))
+        chosen.append(row)
+        current = best
+    return current
+
+
+def demo_pool(search: Search) -> list[Row]:
+    """Return the train rows that may become demos, in id order."""
+    space = search.space.few_shot
+    if space is None:
+        return []
+    rows = [row for row in search.train if set(space.tags) <= set(row.tags)]
+    if space.pool_size is not None and space.pool_size < len(rows):
+        rows = substream(search.seed, "fewshot_greedy_forward", "pool").sample(rows, space.pool_size)
+    return sorted(rows, key=lambda row: row.id)
+
+
+def greedy_evaluations(search: Search) -> int:
+    """Return the most candidates that the greedy rounds evaluate."""
+    space = search.space.few_shot
+    size = len(demo_pool(search))
+    rounds = min(space.k_max, size) if space is not None else 0
+    return sum(size - done for done in range(rounds))
+
+
+def demo_json(row: Row) -> dict[str, Any]:
+    """Return a train row as a demo, in full."""
+    return {"id": row.id, "input": row.input, "output": row.expected, "source": "train"}
+
+
+def _with_demos(policy: Policy, rows: Sequence[Row]) -> Policy:
+    return policy.patched({"few_shot": {"examples": [demo_json(row) for row in rows]}})
+
+
+def _is_better(search: Search, entry: Entry, than: Entry) -> bool:
+    mean, other = search.archive.mean(entry), search.archive.mean(than)
+    return mean is not None and other is not None and mean > other + TIE

@@ -1,0 +1,35 @@
+"""``joint_instruction_grid_then_fewshot_greedy_forward.v1``: the grid, then demos for its winner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from dse_cli.contracts.base import Contract
+from dse_cli.optimizers.fewshot_greedy_forward import greedy_evaluations, grow_demos
+from dse_cli.optimizers.instruction_grid import InstructionGrid, InstructionGridConfig
+
+if TYPE_CHECKING:
+    from dse_cli.optimizers.search import Search
+
+
+class JointConfig(Contract):
+    """No settings: the search space has both parts."""
+
+
+class JointInstructionGridThenFewShot:
+    """Coordinate descent in two steps."""
+
+    id: ClassVar[str] = "joint_instruction_grid_then_fewshot_greedy_forward.v1"
+    revision: ClassVar[int] = 1
+    searches: ClassVar[frozenset[str]] = frozenset({"instructions", "few_shot"})
+
+    async def search(self, search: Search, config: JointConfig) -> None:
+        """Evaluate the grid, then grow demos from its best."""
+        await InstructionGrid().search(search, InstructionGridConfig())
+        best = search.archive.best()
+        if best is not None:
+            await grow_demos(search, best.candidate.main, best)
+
+    def most_candidates(self, search: Search, config: JointConfig) -> int:
+        """Return the grid, zero-shot, and the greedy rounds."""
+        return 2 + len(search.space.instructions) + greedy_evaluations(search)

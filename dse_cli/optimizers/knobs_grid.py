@@ -1,0 +1,118 @@
+"""``knobs_grid.v1``: every combination of the knobs, or a fair share of them when capped.
+
+When the product is larger than ``max_candidates``, combinations are drawn by Latin hypercube rounds
+(McKay, Beckman and Conover 1979): in each round every value of every knob is used as often as every
+other, up to one. Cutting the product off at the cap would leave late values of early knobs untried.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from dse_cli.canonical import canonical_text
+from dse_cli.contracts.base import Contract
+from dse_cli.contracts.params import merge
+from dse_cli.evaluation.seeds import substream
+
+if TYPE_CHECKING:
+    from dse_cli.optimizers.search import Search
+
+Choice = tuple[tuple[str, Any], ...]
+
+
+class KnobsGridConfig(Contract):
+    """Settings.
+
+    Attributes:
+        max_candidates: most combinations evaluated, the base not counted.
+    """
+
+    max_candidates: Annotated[int, Field(ge=1, le=500)] = 128
+
+
+class KnobsGrid:
+    """A grid over knobs and instruction variants."""
+
+    id: ClassVar[str] = "knobs_grid.v1"
+    revision: ClassVar[int] = 1
+    searches: ClassVar[frozenset[str]] = frozenset({"knobs", "instructions"})
+
+    async def search(self, search: Search, config: KnobsGridConfig) -> None:
+        """Evaluate the base, then the combinations."""
+        base = await search.try_base()
+        for choice in choices(axes(search), config.max_candidates, search.seed):
+            patch: dict[str, Any] = {}
+            for path, value in choice:
+                patch = merge(patch, _nested(path, value))
+            origin = "knobs:" + ",".join(f"{path}={_word(value)}" for path, value in choice)
+            await search.try_policy(search.base.patched(patch), origin, base)
+
+    def most_candidates(self, search: Search, config: KnobsGridConfig) -> int:
+        """Return the base and the combinations."""
+        size = math.prod(len(values) for _, values in axes(search))
+        return 1 + min(size, config.max_candidates)
+
+
+def axes(search: Search) -> list[tuple[str, list[Any]]]:
+    """Return each knob with its values, in the order of the knobs' names.
+
+    Instruction variants are a knob too; there the authored text is a value, written as None.
+    """
+    found: list[tuple[str, list[Any]]] = [
+        (path, list(values)) for path, values in sorted(search.space.knobs.items())
+    ]
+    if search.space.instructions:
+        variants = sorted(search.space.instructions, key=lambda variant: variant.id)
+        found.append(("instruction.text", [None, *(variant.text for variant in variants)]))
+    return found
+
+
+def choices(knobs: list[tuple[str, list[Any]]], cap: int, seed: int) -> Iterator[Choice]:
+    """Yield at most ``cap`` distinct combinations: all of them, or fair rounds of them."""
+    if not knobs:
+        return
+    size = math.prod(len(values) for _, values in knobs)
+    names = [name for name, _ in knobs]
+    if size <= cap:
+        for values in itertools.product(*(values for _, values in knobs)):
+            yield tuple(zip(names, values, strict=True))
+        return
+    seen: set[str] = set()
+    for turn in itertools.count():
+        for choice in _latin_round(knobs, cap, seed, turn):
+            key = canonical_text([list(pair) for pair in choice])
+            if key not in seen:
+                seen.add(key)
+                yield choice
+                if len(seen) == cap:
+                    return
+
+
+def _latin_round(
+    knobs: list[tuple[str, list[Any]]], count: int, seed: int, turn: int
+) -> list[Choice]:
+    columns: list[list[tuple[str, Any]]] = []
+    for name, values in knobs:
+        column = [(name, values[index % len(values)]) for index in range(count)]
+        substream(seed, "knobs_grid", str(turn), name).shuffle(column)
+        columns.append(column)
+    return [tuple(choice) for choice in zip(*columns, strict=True)]
+
+
+def _nested(path: str, value: Any) -> dict[str, Any]:
+    if path == "instruction.text" and value is None:
+        return {}
+    nested: Any = value
+    for key in reversed(path.split(".")):
+        nested = {key: nested}
+    return dict(nested)
+
+
+def _word(value: Any) -> str:
+    text = "authored" if value is None else str(value)
+    return text if len(text) <= 24 else text[:23] + "…"

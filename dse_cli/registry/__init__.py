@@ -1,0 +1,1 @@
+"""Artifacts, receipts, pointers and history on disk: atomic, locked, content-addressed."""

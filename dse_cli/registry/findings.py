@@ -1,0 +1,72 @@
+"""A file of the store that is not what its hash, its name or its contract says, with its place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from dse_cli.contracts.diagnostic import Diagnostic, Severity
+from dse_cli.contracts.errors import AlteredError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dse_cli.contracts.errors import SpecError
+
+RESTORE: Final = "'dse' wrote this file; restore it from git"
+_RESOLVE: Final = (
+    "two branches moved this pointer, and only one policy can be active: keep one side whole"
+)
+
+
+class AlteredFileError(AlteredError):
+    """Bytes do not match their digest, name or contract; holds where.
+
+    Attributes:
+        diagnostics: at least one, each with outcome ``altered``.
+    """
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        first = self.diagnostics[0]
+        where = f"{first.file}:{first.line}" if first.line else first.file
+        more = f" (and {len(self.diagnostics) - 1} more)" if len(self.diagnostics) > 1 else ""
+        super().__init__(f"{where}: {first.message}{more}", hint=first.hint)
+
+
+def altered(file: str, code: str, message: str, hint: str | None = RESTORE) -> AlteredFileError:
+    """Return the error about a whole file."""
+    return AlteredFileError([about_file(file, code, message, hint)])
+
+
+def about_file(
+    file: str,
+    code: str,
+    message: str,
+    hint: str | None = RESTORE,
+    *,
+    severity: Severity = "error",
+    outcome: str = "altered",
+) -> Diagnostic:
+    """Return a finding about a whole file."""
+    return Diagnostic(
+        file=file,
+        line=0,
+        column=0,
+        code=code,
+        message=message,
+        hint=hint,
+        severity=severity,
+        outcome=outcome,
+    )
+
+
+def as_altered(diagnostic: Diagnostic) -> Diagnostic:
+    """Return a reader's finding as one about a file that people do not write."""
+    hint = _RESOLVE if diagnostic.code == "merge-conflict" else RESTORE
+    return replace(diagnostic, outcome="altered", hint=hint)
+
+
+def refused(error: SpecError) -> AlteredFileError:
+    """Return what a reader found in a file of the store as an integrity error."""
+    return AlteredFileError([as_altered(diagnostic) for diagnostic in error.diagnostics])

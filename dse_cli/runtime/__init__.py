@@ -1,0 +1,1 @@
+"""Predict: render, decode, repair, limits. Runs pinned policies; nothing learns here."""

@@ -1,0 +1,286 @@
+"""``direct.v1``: render, call, decode, and a bounded repair that says which field failed and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dse_cli.contracts.errors import (
+    CallTimeoutError,
+    ProviderError,
+    UsageError,
+)
+from dse_cli.contracts.evaluation import CellError
+from dse_cli.contracts.lm import NANO, LmRequest, LmResponse, Message, ModelIdentity
+from dse_cli.contracts.prompt_ir import ToolPolicyBlock
+from dse_cli.runtime.decode import Decoded, DecodeFailure, decode
+from dse_cli.runtime.prediction import Prediction, UsageTally
+from dse_cli.runtime.render import prepare
+
+if TYPE_CHECKING:
+    from dse_cli.lm.layer import Layer
+    from dse_cli.runtime.policy import ModelRole, Policy
+
+REPAIR_TEMPLATE = (
+    "That answer cannot be used:\n{problems}\n"
+    "Answer again with one corrected JSON object, and nothing else."
+)
+
+
+class _PolicyBudgetError(Exception):
+    """A budget of the policy ends this prediction; becomes its typed error."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Deadline:
+    at: float | None
+    kind: str
+
+
+class DirectPredictor:
+    """Runs one policy on inputs.
+
+    Args:
+        policy: what to run.
+        layer: the gateway, or any layer of it.
+        identify: resolved model name to identity (endpoint, weights).
+        clock: monotonic seconds; only limits look at it, no result does.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        layer: Layer,
+        identify: Callable[[str], ModelIdentity],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        refuse_tools(policy)
+        self.policy = policy
+        self._layer = layer
+        self._clock = clock
+        self._prompt = prepare(policy)
+        self._checker = policy.signature.output_checker
+        self._schema = (
+            policy.signature.output_schema if policy.decode.mode == "native_schema" else None
+        )
+        self._identity = {role: identify(self._model(role)) for role in ("main", "repair")}
+        self._sampling = {
+            "main": policy.sampling("main"),
+            "repair": policy.sampling("repair"),
+        }
+
+    def _model(self, role: ModelRole) -> str:
+        name = self.policy.model(role).model
+        if name is None:
+            raise UsageError(f"the policy names no model for the role {role!r}")
+        return name
+
+    def token_bound(self, value: Mapping[str, Any]) -> int | None:
+        """Return tokens that one prediction cannot exceed, or None when answers are unbounded.
+
+        A byte-level tokenizer makes at most one token of a byte; chat templates add a few per
+        message. A repair repeats the prompt, the answer and the problems.
+        """
+        cap = self._sampling["main"].max_tokens
+        repair_cap = self._sampling["repair"].max_tokens
+        if cap is None or repair_cap is None:
+            return None
+        messages = self._prompt.messages(value)
+        prompt = sum(len(message.content.encode()) + 16 for message in messages)
+        repair_text = 4 * cap + 2_000
+        repairs = self.policy.decode.max_repairs
+        return (prompt + cap) + repairs * (prompt + repair_text * repairs + repair_cap)
+
+    def call_bound(self) -> int:
+        """Return the most model calls one prediction can make."""
+        limit = self.policy.budgets.max_lm_calls
+        worst = 1 + self.policy.decode.max_repairs
+        return worst if limit is None else min(worst, limit)
+
+    async def predict(
+        self, value: Mapping[str, Any], *, path: str = "predict", rollout: int = 0
+    ) -> Prediction:
+        """Run the policy on one input.
+
+        Args:
+            value: JSON object that fits the input schema.
+            path: logical path of the prediction; the attempt is appended.
+            rollout: index of the sample.
+
+        Returns:
+            A prediction; decode failures, budgets and provider errors are in its ``error``.
+
+        Raises:
+            UsageError: the input does not fit the signature.
+        """
+        check_input(self.policy, value)
+        tally = UsageTally()
+        deadline = self._deadline()
+        try:
+            outcome = await self._ask_until_decoded(value, path, rollout, tally, deadline)
+        except CallTimeoutError as error:
+            kind = "budget" if deadline.kind == "budget" and self._is_past(deadline) else "timeout"
+            return self._failed(CellError(kind, error.message), tally)
+        except ProviderError as error:
+            return self._failed(CellError("provider", error.message), tally)
+        except _PolicyBudgetError as error:
+            return self._failed(CellError("budget", str(error)), tally)
+        text, result = outcome
+        if isinstance(result, DecodeFailure):
+            error = CellError("decode", result.message, result.field)
+            return self._failed(error, tally, text)
+        return Prediction(
+            output=result.value,
+            error=None,
+            usage=tally.usage(),
+            request_keys=tuple(tally.request_keys),
+            served_model=tally.served_model,
+            scripted=tally.scripted,
+            text=text,
+        )
+
+    async def _ask_until_decoded(
+        self,
+        value: Mapping[str, Any],
+        path: str,
+        rollout: int,
+        tally: UsageTally,
+        deadline: _Deadline,
+    ) -> tuple[str, Decoded | DecodeFailure]:
+        messages = self._prompt.messages(value)
+        role: ModelRole = "main"
+        for attempt in range(1 + self.policy.decode.max_repairs):
+            request = self._request(messages, role, f"{path}/attempt={attempt}", rollout, deadline)
+            response = await self._charged_call(request, tally)
+            result = decode(response.text, self.policy.decode.mode, self._checker)
+            if isinstance(result, Decoded):
+                break
+            if self._may_repair(attempt, tally):
+                tally.repairs += 1
+                role = "repair"
+                repair = REPAIR_TEMPLATE.format(problems=result.message)
+                messages = (
+                    *messages,
+                    Message("assistant", response.text),
+                    Message("user", repair),
+                )
+            else:
+                break
+        return response.text, result
+
+    def _may_repair(self, attempt: int, tally: UsageTally) -> bool:
+        # With no call left the answer stays what it is, a decode failure: the policy's own fault.
+        limit = self.policy.budgets.max_lm_calls
+        has_call = limit is None or tally.lm_calls < limit
+        return attempt < self.policy.decode.max_repairs and has_call
+
+    async def _charged_call(self, request: LmRequest, tally: UsageTally) -> LmResponse:
+        budgets = self.policy.budgets
+        if budgets.max_lm_calls is not None and tally.lm_calls >= budgets.max_lm_calls:
+            raise _PolicyBudgetError(f"max_lm_calls = {budgets.max_lm_calls} is used up")
+        response = await self._layer.complete(request)
+        tally.add(request.key, response)
+        if budgets.max_output_chars is not None and tally.output_chars > budgets.max_output_chars:
+            raise _PolicyBudgetError(
+                f"{tally.output_chars} output characters, max_output_chars = "
+                f"{budgets.max_output_chars}"
+            )
+        if budgets.max_tokens is not None:
+            if tally.total_tokens is None:
+                raise _PolicyBudgetError("max_tokens is set and the provider reports no usage")
+            if tally.total_tokens > budgets.max_tokens:
+                raise _PolicyBudgetError(
+                    f"{tally.total_tokens} tokens, max_tokens = {budgets.max_tokens}"
+                )
+        if budgets.max_cost_usd is not None:
+            if tally.cost_nano_usd is None:
+                raise _PolicyBudgetError("max_cost_usd is set and no price is known for the model")
+            if tally.cost_nano_usd > budgets.max_cost_usd * NANO:
+                raise _PolicyBudgetError(
+                    f"${tally.cost_nano_usd / NANO:.6f} spent, max_cost_usd = "
+                    f"{budgets.max_cost_usd:g}"
+                )
+        return response
+
+    def _request(
+        self,
+        messages: tuple[Message, ...],
+        role: ModelRole,
+        path: str,
+        rollout: int,
+        deadline: _Deadline,
+    ) -> LmRequest:
+        remaining = None if deadline.at is None else max(0.0, deadline.at - self._clock())
+        return LmRequest(
+            identity=self._identity[role],
+            messages=messages,
+            sampling=self._sampling[role],
+            response_schema=self._schema,
+            rollout=rollout,
+            path=path,
+            timeout_s=remaining,
+        )
+
+    def _deadline(self) -> _Deadline:
+        budget_ms = self.policy.budgets.max_time_ms
+        constraint_ms = self.policy.signature.spec.defaults.constraints.timeout_ms
+        limits = [
+            (limit, kind)
+            for limit, kind in ((constraint_ms, "timeout"), (budget_ms, "budget"))
+            if limit is not None
+        ]
+        if not limits:
+            return _Deadline(None, "timeout")
+        limit, kind = min(limits)
+        return _Deadline(self._clock() + limit / 1000, kind)
+
+    def _is_past(self, deadline: _Deadline) -> bool:
+        return deadline.at is not None and self._clock() >= deadline.at
+
+    def _failed(self, error: CellError, tally: UsageTally, text: str = "") -> Prediction:
+        return Prediction(
+            output=None,
+            error=error,
+            usage=tally.usage(),
+            request_keys=tuple(tally.request_keys),
+            served_model=tally.served_model,
+            scripted=tally.scripted,
+            text=text,
+        )
+
+
+def refuse_tools(policy: Policy) -> None:
+    """Refuse a policy that lets the model call tools: ``direct.v1`` executes none.
+
+    Raises:
+        UsageError: a tool is allowed; offering it without running it would be a silent no-op.
+    """
+    for block in policy.signature.spec.prompt:
+        if isinstance(block, ToolPolicyBlock) and block.tool_policy.allowed:
+            names = ", ".join(block.tool_policy.allowed)
+            raise UsageError(
+                f"{policy.signature.id} allows tools ({names}), and direct.v1 runs no tools",
+                hint="set tool_policy.allowed to [] to run the signature without them",
+            )
+
+
+def check_input(policy: Policy, value: Mapping[str, Any]) -> None:
+    """Refuse an input that does not fit the signature.
+
+    Raises:
+        UsageError: naming the field and what was expected.
+    """
+    if policy.signature.input_checker.fits(value):
+        return
+    problem = policy.signature.input_checker.problems(value)[0]
+    where = ".".join(map(str, problem.location)) or "the input"
+    expected = ", ".join(policy.signature.input_schema.get("properties", {}))
+    raise UsageError(
+        f"{where} does not fit {policy.signature.id}: {problem.message}",
+        hint=f"the input has the fields: {expected}" if expected else None,
+    )
+
+

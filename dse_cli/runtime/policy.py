@@ -1,0 +1,116 @@
+"""A policy: a signature with its params resolved, and the id that names it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from dse_cli.contracts.artifact import compiled_id, policy_hashes
+from dse_cli.contracts.lm import Sampling
+from dse_cli.contracts.params import (
+    DecodeParams,
+    ModelParams,
+    Params,
+    PolicyBudgets,
+    RenderParams,
+    merge,
+)
+
+if TYPE_CHECKING:
+    from dse_cli.contracts.prompt_ir import Demo
+    from dse_cli.contracts.signature import Signature
+
+ModelRole = Literal["main", "repair"]
+
+#: What holds when neither the signature nor a compile run says otherwise. It is written into every
+#: policy in full, so that a later version of DSE with other defaults does not change old policies.
+DEFAULT_PARAMS: dict[str, Any] = {
+    "decode": {"mode": "jsonish", "max_repairs": 1, "repair_strategy": "reask"},
+    "model": {"temperature": 0.0},
+    "render": {"demos": "turns"},
+    "strategy": {"id": "direct.v1"},
+}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The behaviour-deciding bundle: signature and params.
+
+    Attributes:
+        signature: the contract.
+        params: resolved; ``params.model.model`` is a LiteLLM name.
+    """
+
+    signature: Signature
+    params: Params
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """Hashes of input schema, output schema, prompt IR and params."""
+        return policy_hashes(self.signature.contract_hashes, self.params)
+
+    @cached_property
+    def id(self) -> str:
+        """The compiled id."""
+        return compiled_id(self.signature.id, self.hashes, self.params)
+
+    @cached_property
+    def instruction(self) -> str:
+        over = self.params.instruction
+        return self.signature.instruction if over is None else over.text
+
+    @cached_property
+    def demos(self) -> tuple[Demo, ...]:
+        over = self.params.few_shot
+        return self.signature.authored_demos if over is None else over.examples
+
+    @cached_property
+    def decode(self) -> DecodeParams:
+        return self.params.decode or DecodeParams()
+
+    @cached_property
+    def render(self) -> RenderParams:
+        return self.params.render or RenderParams()
+
+    @cached_property
+    def budgets(self) -> PolicyBudgets:
+        return self.params.budgets or PolicyBudgets()
+
+    def model(self, role: ModelRole = "main") -> ModelParams:
+        """Return the model settings of a role: its overrides over ``model``, field by field."""
+        base = (self.params.model or ModelParams()).to_json()
+        roles = self.params.model_roles
+        over = getattr(roles, role, None) if roles is not None else None
+        return ModelParams.model_validate(merge(base, over.to_json()) if over else base)
+
+    def sampling(self, role: ModelRole = "main") -> Sampling:
+        """Return the sampling parameters of a role; the signature's token cap always holds."""
+        model = self.model(role)
+        caps = [model.max_tokens, self.signature.spec.defaults.constraints.max_tokens]
+        known = [cap for cap in caps if cap is not None]
+        return Sampling(
+            temperature=model.temperature,
+            top_p=model.top_p,
+            max_tokens=min(known) if known else None,
+        )
+
+    def patched(self, patch: dict[str, Any]) -> Policy:
+        """Return a new policy with ``patch`` laid over the params; this one is never changed."""
+        return Policy(self.signature, Params.model_validate(merge(self.params.to_json(), patch)))
+
+
+def authored_policy(signature: Signature, *, model: str, repair_model: str | None = None) -> Policy:
+    """Return the policy that stands in the signature file, run on ``model``.
+
+    Args:
+        signature: the contract with its default params.
+        model: resolved LiteLLM name for the main role, used unless the signature pins one.
+        repair_model: resolved name for repairs; the main model when None.
+    """
+    params = merge(DEFAULT_PARAMS, signature.spec.defaults.params.to_json())
+    if params["model"].get("model") is None:
+        params = merge(params, {"model": {"model": model}})
+    if repair_model is not None:
+        params = merge(params, {"model_roles": {"repair": {"model": repair_model}}})
+    return Policy(signature, Params.model_validate(params))
