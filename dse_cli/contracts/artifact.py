@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from dse_cli.canonical import sha256_of
 from dse_cli.contracts.base import Contract, Sha256
@@ -10,7 +10,7 @@ from dse_cli.contracts.evaluation import EvalSummary
 from dse_cli.contracts.params import Params
 from dse_cli.contracts.signature import SignatureId
 
-ARTIFACT_FORMAT = "dse/compiled_artifact/v1"
+ARTIFACT_FORMAT: Final = "dse/compiled_artifact/v1"
 
 
 class PolicyHashes(Contract):

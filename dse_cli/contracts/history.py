@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -10,8 +10,8 @@ from dse_cli.contracts.base import Contract, Items, Sha256
 from dse_cli.contracts.evaluation import EvalSummary
 from dse_cli.contracts.signature import SignatureId
 
-HISTORY_FORMAT = "dse/history/v1"
-ACTIVE_FORMAT = "active/v1"
+HISTORY_FORMAT: Final = "dse/history/v1"
+ACTIVE_FORMAT: Final = "active/v1"
 
 Verdict = Literal["promote", "regression", "no_change", "cannot_tell"]
 HistoryEvent = Literal["promote", "refuse", "rollback"]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
 from dse_cli.contracts.artifact import StopReason
 from dse_cli.contracts.base import Contract, Items, Sha256
 
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE = "https://dse.dev/compile/v1"
+STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE: Final = "https://dse.dev/compile/v1"
 HexDigest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

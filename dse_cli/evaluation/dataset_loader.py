@@ -7,6 +7,7 @@ files have a column map (:mod:`dse_cli.evaluation.csv_rows`). What holds for one
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -15,16 +16,15 @@ from dse_cli.contracts.dataset import CsvFile, Dataset
 from dse_cli.contracts.diagnostic import Diagnostic
 from dse_cli.contracts.errors import SpecError
 from dse_cli.evaluation.csv_rows import load_csv
-from dse_cli.evaluation.row_builder import PlacedRow, RowBuilder, shortened
+from dse_cli.evaluation.row_builder import RowBuilder
+from dse_cli.evaluation.row_file import PlacedRow, shortened
 from dse_cli.project.json_document import load_jsonl
 from dse_cli.project.source_text import raise_sorted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from dse_cli.contracts.dataset import DatasetSpec, Row
     from dse_cli.contracts.signature import Signature
-    from dse_cli.evaluation.row_builder import RowFile
+    from dse_cli.evaluation.row_file import RowFile
 
 SPEC_FILE: Final = "dataset.yaml"
 
@@ -36,6 +36,7 @@ def load_dataset(
     *,
     folder: Path,
     loose_fields: frozenset[str] = frozenset(),
+    row_problem: Callable[[Row], str | None] = lambda row: None,
 ) -> Dataset:
     """Read all rows of a dataset.
 
@@ -46,6 +47,7 @@ def load_dataset(
         folder: where ``dataset.yaml`` stands; its paths are relative to it.
         loose_fields: output fields whose *expected* value is read by a metric that takes a list
             where the output has one value (``Reward.loose_fields``); not checked for their type.
+        row_problem: a further check of each row (``Reward.row_problem``): what is wrong, or None.
 
     Raises:
         SpecError: every problem of every file, with file and line.
@@ -66,6 +68,7 @@ def load_dataset(
             placed += builder.rows(file, problems)
         except SpecError as error:
             problems += error.diagnostics
+    problems += _judged(placed, row_problem)
     problems += _duplicate_ids(placed)
     problems += _shared_inputs(placed)
     raise_sorted(map(shortened, problems))
@@ -123,6 +126,15 @@ def _read(
     if len(file) == 0:
         raise SpecError([Diagnostic(name, 0, 0, "empty-file", "the file has no rows")])
     return file, []
+
+
+def _judged(
+    placed: list[PlacedRow], row_problem: Callable[[Row], str | None]
+) -> Iterator[Diagnostic]:
+    for here in placed:
+        message = None if here.row is None else row_problem(here.row)
+        if message is not None:
+            yield here.diagnostic(("expected",), "cannot-be-judged", message)
 
 
 def _duplicate_ids(placed: list[PlacedRow]) -> list[Diagnostic]:

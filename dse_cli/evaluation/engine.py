@@ -118,6 +118,10 @@ class Engine:
         self.ledger.charge(cells)
         self._check_outages(cells)
 
+    def bound(self, candidate: Candidate, row: Row) -> Bound:
+        """Return what one cell cannot exceed."""
+        return self._runner.bound(candidate, row)
+
     def _missing(self, pairs: Iterable[tuple[Candidate, Row, int]]) -> list[CellTask]:
         tasks: dict[tuple[str, str, int], CellTask] = {}
         for candidate, row, rollout in pairs:

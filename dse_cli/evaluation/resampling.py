@@ -106,9 +106,9 @@ def _sampled_count(units: Sequence[int], seed: int) -> int:
     for start in range(0, _FLIP_DRAWS, per_chunk):
         count = min(per_chunk, _FLIP_DRAWS - start)
         drawn = raw.random_raw(count * words).astype("<u8").view(np.uint8).reshape(count, -1)
-        keeps = np.unpackbits(drawn, axis=1, count=m, bitorder="little")
+        flips = np.unpackbits(drawn, axis=1, count=m, bitorder="little")
         # A flipped sum is at least the observed one when what was flipped adds up to 0 or less.
-        found += int(np.count_nonzero((1 - keeps.astype(np.int64)) @ values <= 0))
+        found += int(np.count_nonzero(flips.astype(np.int64) @ values <= 0))
     return found
 
 

@@ -11,6 +11,7 @@ from dse_cli.runtime.direct import DirectPredictor
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
+    from dse_cli.contracts.evaluation import SignalScore
     from dse_cli.contracts.lm import ModelIdentity
     from dse_cli.evaluation.candidate import Candidate
     from dse_cli.evaluation.executor import CellTask
@@ -52,7 +53,7 @@ class SignatureRunner:
         prediction = await predictor.predict(row.input, path=task.path, rollout=task.rollout)
         error = prediction.error
         reward: float | None = None
-        signals = ()
+        signals: tuple[SignalScore, ...] = ()
         if error is None or error.kind not in OUTAGES:
             scored = self._reward.score(prediction.output, error, row)
             reward, signals, error = scored.reward, scored.signals, scored.error

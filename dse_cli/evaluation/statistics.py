@@ -11,15 +11,31 @@ from statistics import NormalDist
 from typing import Final, Literal
 
 from dse_cli.contracts.history import PairedTest
-from dse_cli.evaluation.resampling import bootstrap_interval, flip_signs, to_units
+from dse_cli.evaluation.intervals import (
+    DECIMALS,
+    is_binary,
+    mean_interval,
+    paired_bootstrap_interval,
+    reduce_by_group,
+    wilson_interval,
+)
+from dse_cli.evaluation.resampling import flip_signs, to_units
 from dse_cli.evaluation.seeds import substream_seed
+
+__all__ = [
+    "look_level",
+    "mcnemar_mid_p",
+    "mean_interval",
+    "minimum_detectable_effect",
+    "paired_bootstrap_interval",
+    "paired_test",
+    "reduce_by_group",
+    "sign_flip_p",
+    "wilson_interval",
+]
 
 FlipMethod = Literal["sign_flip_exact", "sign_flip_sampled"]
 
-#: Recorded floats have 12 decimals, so that an artifact is stable and readable.
-DECIMALS: Final = 12
-BOOTSTRAP_DRAWS: Final = 10_000
-_BOTH_SIDES: Final = 0.975
 _POWER: Final = 0.8
 
 
@@ -51,100 +67,6 @@ def sign_flip_p(differences: Sequence[float], seed: int) -> tuple[float, FlipMet
     """
     result = flip_signs(differences, seed)
     return result.p, "sign_flip_exact" if result.exact else "sign_flip_sampled"
-
-
-def reduce_by_group(
-    values: Mapping[str, float], groups: Mapping[str, str | None] | None
-) -> dict[str, float]:
-    """Return the mean per group, in order of group; a row without a group stands for itself.
-
-    Args:
-        values: by row id.
-        groups: group by row id; None when the dataset has none.
-    """
-    members: dict[tuple[str, str], list[float]] = {}
-    for row in sorted(values):
-        group = groups.get(row) if groups else None
-        # Two kinds of key, so that a group named like a row does not swallow it.
-        key = ("row", row) if group is None else ("group", group)
-        members.setdefault(key, []).append(values[row])
-    return {
-        f"{kind}:{name}": math.fsum(found) / len(found)
-        for (kind, name), found in sorted(members.items())
-    }
-
-
-def paired_bootstrap_interval(
-    differences: Sequence[float],
-    seed: int,
-    draws: int = BOOTSTRAP_DRAWS,
-    groups: Sequence[str | None] | None = None,
-) -> tuple[float, float]:
-    """Return the percentile 95 % interval of the mean difference.
-
-    Args:
-        differences: candidate minus baseline, one per row.
-        seed: of this interval.
-        draws: resamples.
-        groups: group of each row; rows of a group are first reduced to their mean.
-
-    Raises:
-        ValueError: there are no differences.
-    """
-    if groups is not None:
-        rows = {f"{i:09d}": value for i, value in enumerate(differences)}
-        names = {f"{i:09d}": group for i, group in enumerate(groups)}
-        differences = list(reduce_by_group(rows, names).values())
-    units = [to_units(value) for value in differences]
-    low, high = bootstrap_interval(units, [1] * len(units), seed, draws)
-    return round(low, DECIMALS), round(high, DECIMALS)
-
-
-def wilson_interval(successes: int, n: int) -> tuple[float, float]:
-    """Return Wilson's two-sided 95 % interval of a proportion; 0 to 1 when nothing was seen.
-
-    Raises:
-        ValueError: not 0 <= successes <= n.
-    """
-    if not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes of {n} cannot be")
-    if n == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(_BOTH_SIDES)
-    share, spread = successes / n, z * z / n
-    centre = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
-    # At 0 and n the bound is exact; rounding must not put it inside.
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == n else min(1.0, centre + half)
-    return round(low, DECIMALS), round(high, DECIMALS)
-
-
-def mean_interval(
-    values: Sequence[float], seed: int, groups: Sequence[str | None] | None = None
-) -> tuple[float, float]:
-    """Return a 95 % interval of a mean reward: Wilson for rewards of 0 and 1, else bootstrap.
-
-    Args:
-        values: rewards in [0, 1], one per row.
-        seed: of this interval.
-        groups: group of each row. Rows of a group are resampled together, and the mean stays the
-            mean over rows (Miller 2024, arXiv:2411.00640, section 2.2).
-
-    A single graded reward says nothing about its spread: the interval is then 0 to 1.
-    """
-    clusters: dict[object, list[int]] = {}
-    for index, value in enumerate(values):
-        group = groups[index] if groups is not None else None
-        clusters.setdefault(index if group is None else group, []).append(to_units(value))
-    if len(clusters) == len(values) and _is_binary(values):
-        return wilson_interval(round(math.fsum(values)), len(values))
-    if len(clusters) <= 1:
-        return 0.0, 1.0
-    members = list(clusters.values())
-    sums, sizes = [sum(found) for found in members], [len(found) for found in members]
-    low, high = bootstrap_interval(sums, sizes, seed, BOOTSTRAP_DRAWS)
-    return round(low, DECIMALS), round(high, DECIMALS)
 
 
 def minimum_detectable_effect(
@@ -233,7 +155,7 @@ def _compared(left: list[float], right: list[float], seed: int, level: float) ->
     signs = [to_units(value) for value in differences]
     wins, losses = sum(s > 0 for s in signs), sum(s < 0 for s in signs)
     test: Literal["mcnemar_mid_p", "sign_flip_exact", "sign_flip_sampled"] = "mcnemar_mid_p"
-    if _is_binary([*left, *right]):
+    if is_binary([*left, *right]):
         p = mcnemar_mid_p(wins, losses)
     else:
         p, test = sign_flip_p(differences, substream_seed(seed, "paired_test"))
@@ -253,7 +175,3 @@ def _compared(left: list[float], right: list[float], seed: int, level: float) ->
         ties=n - wins - losses,
         minimum_detectable=minimum_detectable_effect(n, discordance, level),
     )
-
-
-def _is_binary(values: Sequence[float]) -> bool:
-    return all(value in (0.0, 1.0) for value in values)

@@ -14,9 +14,9 @@ from dse_cli.contracts.evaluation import (
     RepeatScores,
     Slice,
 )
+from dse_cli.evaluation.intervals import DECIMALS, mean_interval
 from dse_cli.evaluation.resampling import quantile
 from dse_cli.evaluation.seeds import substream_seed
-from dse_cli.evaluation.statistics import DECIMALS, mean_interval
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row

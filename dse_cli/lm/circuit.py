@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dse_cli.contracts.errors import ProviderError
+from dse_cli.contracts.errors import CallTimeoutError, ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,9 @@ class CircuitLayer:
 
     While open, calls fail at once. After ``cool_down_s`` one call goes through as a probe: its
     success closes the circuit, its failure opens it again. An answer that refuses one request (a
-    400, say) shows that the endpoint is alive, and counts as success.
+    400, say) shows that the endpoint is alive, and counts as success. A call cut off by its own
+    ``timeout_s`` says nothing: that limit is the policy's, and one slow candidate must not stop the
+    others.
     """
 
     def __init__(
@@ -51,9 +53,9 @@ class CircuitLayer:
         try:
             response = await self._inner.complete(request)
         except ProviderError as error:
-            if error.retryable or error.status is None:
+            if error.retryable:
                 self._failed(breaker, error)
-            else:
+            elif not isinstance(error, CallTimeoutError):
                 self._alive(breaker)
             raise
         else:

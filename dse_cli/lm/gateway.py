@@ -7,7 +7,7 @@
       └ replaying          only in a replay; a strict one ends here
         └ single-flight
           └ disk cache     never below a replay
-            └ limits -> circuit -> retry and timeout -> transport
+            └ ready -> limits -> circuit -> retry and timeout -> transport
 
 The budget is outermost, although DESIGN section 2 names it after record and replay: a call answered
 by a journal or a transcript must be charged like a fresh one, or a resumed or replayed run would
@@ -27,6 +27,7 @@ from dse_cli.lm.disk_cache import DiskCacheLayer
 from dse_cli.lm.limits import LimitsLayer
 from dse_cli.lm.litellm_transport import LiteLlmTransport
 from dse_cli.lm.meter import Meter
+from dse_cli.lm.ready import ReadyLayer
 from dse_cli.lm.recording import RecordingLayer
 from dse_cli.lm.replaying import ReplayingLayer, ReplayMode
 from dse_cli.lm.retry import RetryLayer
@@ -138,8 +139,11 @@ def _live(
     async def admit(request: LmRequest) -> None:
         await limits.admit(request)
 
-    bottom = LiteLlmTransport(routes) if transport is None else transport
-    retrying = RetryLayer(bottom, seed, routes.limits, sleep=sleep, admit=admit)
+    prepare = None
+    if transport is None:
+        transport = litellm = LiteLlmTransport(routes)
+        prepare = litellm.prepare
+    retrying = RetryLayer(transport, seed, routes.limits, sleep=sleep, admit=admit)
     circuit = CircuitLayer(retrying, clock=clock)
     limits = LimitsLayer(circuit, routes.limits, clock=clock, sleep=sleep)
-    return retrying, limits
+    return retrying, limits if prepare is None else ReadyLayer(limits, prepare)

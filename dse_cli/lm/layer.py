@@ -2,8 +2,8 @@
 
 Layers wrap layers as httpx stacks transports; nothing above a layer knows what is below it::
 
-    budget -> record | replay -> single-flight -> disk cache -> limits -> circuit -> retry
-    -> transport
+    budget -> record | replay -> single-flight -> disk cache -> ready -> limits -> circuit
+    -> retry -> transport
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from dse_cli.contracts.errors import ProviderError
@@ -33,6 +34,18 @@ class LiteLlmTransport:
         self._routes = routes
         self._direct = DirectWire() if direct else None
         self._used_litellm_clients = False
+
+    async def prepare(self, request: LmRequest) -> None:
+        """Do what only the first call of a model needs: find its route, import LiteLLM.
+
+        Raises:
+            ModelUnavailableError: the model cannot be reached from here.
+            ProviderError: it does not take a parameter of the request.
+        """
+        route = await self._routes.route(request.identity)
+        await asyncio.to_thread(load_litellm)
+        if self._direct is not None:
+            await asyncio.to_thread(self._direct.plan, route, request)
 
     async def complete(self, request: LmRequest) -> LmResponse:
         route = await self._routes.route(request.identity)

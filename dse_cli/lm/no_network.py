@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from dse_cli.contracts.errors import IntegrityError
@@ -26,14 +27,27 @@ _BLOCKED: Final = frozenset(
         "socket.getnameinfo",
     }
 )
-_depth = 0
-_installed = False
 
 
 class NetworkBlockedError(IntegrityError):
     """Something tried to reach the network, or a local socket, during a strict replay."""
 
     outcome = "network_blocked"
+
+
+@dataclass(slots=True)
+class _Switch:
+    """Whether the hook is there, and how many replays want it on."""
+
+    installed: bool = False
+    depth: int = 0
+
+    def hook(self, event: str, _arguments: tuple[Any, ...]) -> None:
+        if self.depth and event in _BLOCKED:
+            raise NetworkBlockedError(f"a strict replay must not use the network ({event})")
+
+
+_switch = _Switch()
 
 
 @contextmanager
@@ -43,17 +57,11 @@ def no_network() -> Iterator[None]:
     Raises:
         NetworkBlockedError: from the call that tried, in any thread.
     """
-    global _depth, _installed
-    if not _installed:
-        sys.addaudithook(_hook)
-        _installed = True
-    _depth += 1
+    if not _switch.installed:
+        sys.addaudithook(_switch.hook)
+        _switch.installed = True
+    _switch.depth += 1
     try:
         yield
     finally:
-        _depth -= 1
-
-
-def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if _depth and event in _BLOCKED:
-        raise NetworkBlockedError(f"a strict replay must not use the network ({event})")
+        _switch.depth -= 1

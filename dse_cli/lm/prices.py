@@ -9,7 +9,7 @@ import importlib.util
 import json
 import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,13 @@ class Price:
         if per_cached is not None:
             dollars += cached * per_cached
         return int((dollars * NANO).to_integral_value(ROUND_HALF_EVEN))
+
+    def most_nano_usd_per_token(self) -> int:
+        """Return an upper bound of the price of one token, in nano-dollars, rounded up."""
+        prices = [self.prompt, self.completion]
+        for _, tier_prompt, tier_completion in self.tiers:
+            prices += [tier_prompt, tier_completion]
+        return int((max(prices) * NANO).to_integral_value(ROUND_CEILING))
 
 
 FREE = Price(Decimal(0), Decimal(0))

@@ -54,9 +54,9 @@ class RecordingLayer:
         known = self._transcript.get(request.path)
         if known is not None and known.request.key == request.key:
             return replace(known.response, paid=response.paid)
+        self._transcript.record(request, response)
         if self._journal is not None:
             self._journal.append(request, response)
-        self._transcript.record(request, response)
         return response
 
     async def aclose(self) -> None:

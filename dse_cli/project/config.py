@@ -51,7 +51,6 @@ class Overrides:
 
     allow_code: bool | None = None
     cache_dir: Path | None = None
-    models_dir: Path | None = None
     default_model: str | None = None
     concurrency: int | None = None
     max_error_rate: float | None = None
@@ -67,7 +66,6 @@ class Settings:
         root: the project root, None outside a project.
         allow_code: whether ``metrics.py`` and other code of the project may run.
         cache_dir: folder of recorded model responses.
-        models_dir: folder of downloaded weights.
         default_model: alias that is used where none is named.
         concurrency: cells in flight at once, over all models.
         max_error_rate: share of provider errors above which a run ends, 0 to 1.
@@ -79,7 +77,6 @@ class Settings:
     root: Path | None
     allow_code: bool
     cache_dir: Path
-    models_dir: Path
     default_model: str
     concurrency: int
     max_error_rate: float
@@ -97,7 +94,6 @@ _Layer = dict[str, tuple[Any, Origin]]
 _WORDS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _FROM_TEXT: Final[dict[str, Callable[[str], Any]]] = {
     "cache_dir": str,
-    "models_dir": str,
     "default_model": str,
     "concurrency": int,
     "max_error_rate": float,
@@ -215,13 +211,12 @@ def _project_file(spec: ProjectSpec | None, document: YamlDocument | None) -> _L
 def _defaults(root: Path | None) -> _Layer:
     import platformdirs
 
-    user_cache = Path(platformdirs.user_cache_dir("dse", appauthor=False))
+    user_cache = Path(platformdirs.user_cache_dir("dse-cli", appauthor=False))
     blank = ProjectSpec(dse="project/v1")
     values = {
         "root": root,
         "allow_code": False,
         "cache_dir": user_cache / "responses" if root is None else root / ".dse" / "cache",
-        "models_dir": user_cache / "models",
         "default_model": blank.default_model,
         "concurrency": blank.limits.concurrency,
         "max_error_rate": blank.limits.max_error_rate,

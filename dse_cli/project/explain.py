@@ -50,10 +50,13 @@ def explain(placed: PlacedError, document: Document, view: SchemaView) -> Diagno
 
 
 def value_at(document: Document, loc: Loc) -> Any:
-    """Return what stands at a location that exists."""
+    """Return what stands at a location, or at its nearest known parent."""
     value = document.value
     for part in loc:
-        value = value[part]
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            break
     return value
 
 
@@ -68,7 +71,7 @@ def _unknown_key(loc: Loc, document: Document, view: SchemaView) -> Diagnostic:
         hint = did_you_mean(str(loc[-1]), unused) or did_you_mean(
             str(loc[-1]), known, otherwise="known keys"
         )
-    message = f"unknown key {loc[-1]!r}{_inside(loc)}"
+    message = f"unknown key {_shown(str(loc[-1]))}{_inside(loc)}"
     return document.diagnostic(loc, "unknown-key", message, hint, key=True)
 
 
@@ -112,7 +115,7 @@ def _unknown_kind(placed: PlacedError, document: Document, view: SchemaView) -> 
         return document.diagnostic((*loc, field), "wrong-value", message, hint)
     key = next(iter(value))
     hint = did_you_mean(str(key), tags, otherwise="expected one of")
-    message = f"unknown key {key!r}{_inside((*loc, key))}"
+    message = f"unknown key {_shown(str(key))}{_inside((*loc, key))}"
     return document.diagnostic((*loc, key), "unknown-key", message, hint, key=True)
 
 

@@ -30,7 +30,6 @@ class UserConfig(Contract):
 
     Attributes:
         cache_dir: folder of recorded model responses; absolute, ``~`` allowed.
-        models_dir: folder of downloaded weights; absolute, ``~`` allowed.
         default_model: alias that is used where none is named.
         concurrency: cells in flight at once, over all models.
         max_error_rate: share of provider errors above which a run ends, 0 to 1.
@@ -39,14 +38,13 @@ class UserConfig(Contract):
 
     dse: Literal["user_config/v1"]
     cache_dir: str | None = None
-    models_dir: str | None = None
     default_model: str | None = None
     concurrency: Annotated[int, Field(ge=1, le=1024)] | None = None
     max_error_rate: Annotated[float, Field(ge=0, le=1)] | None = None
     no_color: bool | None = None
     quiet: bool | None = None
 
-    @field_validator("cache_dir", "models_dir")
+    @field_validator("cache_dir")
     @classmethod
     def _is_absolute(cls, value: str | None) -> str | None:
         if value is not None and not (value.startswith("~/") or Path(value).is_absolute()):

@@ -70,6 +70,14 @@ _KNOWN: Final[tuple[tuple[str, _Words], ...]] = (
             "double the backslash, or use single quotes",
         ),
     ),
+    (
+        "did not find expected node content",
+        _Words("expected a value here", "close the bracket before it, or put the text in quotes"),
+    ),
+    (
+        "expected the node content",
+        _Words("expected a value here", "close the bracket before it, or put the text in quotes"),
+    ),
     ("found undefined tag handle", _Words("unknown tag", "quote text that starts with '!'")),
     (
         "did not find expected alphabetic or numeric character",

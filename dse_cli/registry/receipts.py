@@ -2,6 +2,9 @@
 
 The files are written in the order texts, calls, report, artifact, receipt: a folder without
 ``receipt.json`` is a run that was cut off, and nothing refers to it.
+
+The receipt holds the digests of everything else, and nothing in the store holds the digest of the
+receipt: it is anchored by git, and re-derived byte for byte by a strict replay.
 """
 
 from __future__ import annotations
@@ -108,8 +111,13 @@ def put_receipt(
     files = RunFiles(calls, texts, report_md)
     data = json_file_bytes(receipt.to_json())
     loaded = parse_contract(data, CompileReceipt, name=store.shown(f"{folder}/{RECEIPT}"))
-    subject = artifact_subject(artifact).digest.sha256
-    _raise([*_byproduct_problems(loaded, files.by_name()), *_subject_problems(loaded, subject)])
+    digest = artifact_subject(artifact).digest.sha256
+    _raise(
+        [
+            *_byproduct_problems(loaded, files.by_name()),
+            *_subject_problems(loaded, digest, artifact),
+        ]
+    )
     for name, content in files.by_name().items():
         write_once(store.folder / folder / name, content)
     store.put_artifact(artifact)
@@ -133,9 +141,14 @@ def load_receipt(store: SignatureStore, written: str) -> LoadedRun:
         name: read_bytes(store.folder / folder / name, name=store.shown(f"{folder}/{name}"))
         for name in (TEXTS, CALLS, REPORT)
     }
-    artifact = artifact_of_run(store, run)
-    subject = store.load_artifact(artifact).digest.removeprefix("sha256:")
-    _raise([*_byproduct_problems(loaded, files), *_subject_problems(loaded, subject)])
+    stored = store.load_artifact(artifact_of_run(store, run))
+    digest = stored.digest.removeprefix("sha256:")
+    _raise(
+        [
+            *_byproduct_problems(loaded, files),
+            *_subject_problems(loaded, digest, stored.artifact),
+        ]
+    )
     return LoadedRun(loaded.value, files[CALLS], files[TEXTS])
 
 
@@ -209,11 +222,19 @@ def _byproduct_problems(
             yield loaded.document.diagnostic(where, "receipt-byproduct", message)
 
 
-def _subject_problems(loaded: Loaded[CompileReceipt], digest: str) -> Iterator[Diagnostic]:
-    subjects = loaded.value.subject
-    if len(subjects) != 1 or subjects[0].digest.sha256 != digest:
+def _subject_problems(
+    loaded: Loaded[CompileReceipt], digest: str, artifact: CompiledArtifact
+) -> Iterator[Diagnostic]:
+    receipt, place = loaded.value, loaded.document.diagnostic
+    if len(receipt.subject) != 1 or receipt.subject[0].digest.sha256 != digest:
         message = "the artifact of this run is not the receipt's subject: one was altered"
-        yield loaded.document.diagnostic(("subject",), "receipt-subject", message)
+        yield place(("subject",), "receipt-subject", message)
+    elif receipt.subject[0].name != artifact.signature_id:
+        message = f"the artifact is of the signature {artifact.signature_id}"
+        yield place(("subject", 0, "name"), "receipt-subject", message)
+    elif receipt.predicate.result.winner != artifact.compiled_id:
+        message = "the winner is not the policy of the artifact"
+        yield place(("predicate", "result", "winner"), "receipt-winner", message)
 
 
 def _raise(problems: list[Diagnostic]) -> None:

@@ -277,15 +277,19 @@ def _compare_rows(
             return None, f"the results are of another {words}: {short(one)} and {short(other)}"
     if before.rows.keys() != after.rows.keys():
         return None, "the results are of different rows of the split"
-    changes = [RowChange(id, before.rows[id], after.rows[id]) for id in sorted(before.rows)]
-    scored = [(c, c.after - c.before) for c in changes if None not in (c.before, c.after)]
+    changes = [RowChange(row, before.rows[row], after.rows[row]) for row in sorted(before.rows)]
+    scored = [
+        (change, change.after - change.before)
+        for change in changes
+        if change.before is not None and change.after is not None
+    ]
     return (
         RowComparison(
             split=before.split,
             wins=tuple(change for change, delta in scored if delta > 0),
             losses=tuple(change for change, delta in scored if delta < 0),
             ties=sum(1 for _, delta in scored if delta == 0),
-            unscored=tuple(c for c in changes if None in (c.before, c.after)),
+            unscored=tuple(c for c in changes if c.before is None or c.after is None),
         ),
         "",
     )

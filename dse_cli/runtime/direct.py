@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dse_cli.contracts.errors import (
     CallTimeoutError,
@@ -36,7 +36,7 @@ class _PolicyBudgetError(Exception):
 @dataclass(frozen=True, slots=True)
 class _Deadline:
     at: float | None
-    kind: str
+    kind: Literal["timeout", "budget"]
 
 
 class DirectPredictor:
@@ -122,7 +122,7 @@ class DirectPredictor:
         try:
             outcome = await self._ask_until_decoded(value, path, rollout, tally, deadline)
         except CallTimeoutError as error:
-            kind = "budget" if deadline.kind == "budget" and self._is_past(deadline) else "timeout"
+            kind = deadline.kind if self._is_past(deadline) else "timeout"
             return self._failed(CellError(kind, error.message), tally)
         except ProviderError as error:
             return self._failed(CellError("provider", error.message), tally)
@@ -130,8 +130,7 @@ class DirectPredictor:
             return self._failed(CellError("budget", str(error)), tally)
         text, result = outcome
         if isinstance(result, DecodeFailure):
-            error = CellError("decode", result.message, result.field)
-            return self._failed(error, tally, text)
+            return self._failed(CellError("decode", result.message, result.field), tally, text)
         return Prediction(
             output=result.value,
             error=None,
@@ -227,15 +226,11 @@ class DirectPredictor:
     def _deadline(self) -> _Deadline:
         budget_ms = self.policy.budgets.max_time_ms
         constraint_ms = self.policy.signature.spec.defaults.constraints.timeout_ms
-        limits = [
-            (limit, kind)
-            for limit, kind in ((constraint_ms, "timeout"), (budget_ms, "budget"))
-            if limit is not None
-        ]
-        if not limits:
-            return _Deadline(None, "timeout")
-        limit, kind = min(limits)
-        return _Deadline(self._clock() + limit / 1000, kind)
+        if budget_ms is not None and (constraint_ms is None or budget_ms < constraint_ms):
+            return _Deadline(self._clock() + budget_ms / 1000, "budget")
+        if constraint_ms is not None:
+            return _Deadline(self._clock() + constraint_ms / 1000, "timeout")
+        return _Deadline(None, "timeout")
 
     def _is_past(self, deadline: _Deadline) -> bool:
         return deadline.at is not None and self._clock() >= deadline.at

@@ -4,9 +4,10 @@ It is a process of its own because the native server cannot be stopped while it 
 interpreter that exits then crashes or hangs (measured, xllamacpp 2026.10). Here a Ctrl-C, an error
 in native code or a lack of memory costs this process and never the run.
 
-Started as a script by :mod:`dse_cli.lm.embedded.process`; imports nothing of ``dse_cli``. Reads one
-line of JSON (``name``, ``path``, ``context_tokens``, ``threads``, ``api_key``) from stdin, writes one
-line (``address`` or ``error``) to stdout, and exits when stdin ends: also when the parent was killed.
+Started as a script by :mod:`dse_cli.lm.embedded.process`; imports nothing of ``dse_cli``. Reads
+one line of JSON (``name``, ``path``, ``context_tokens``, ``threads``, ``api_key``) from stdin,
+writes one line (``address`` or ``error``) to stdout, and exits when stdin ends: also when the
+parent was killed.
 """
 
 from __future__ import annotations

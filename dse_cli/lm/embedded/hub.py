@@ -24,8 +24,8 @@ _ATTEMPTS = 5  #: attempts in a row that bring no byte
 class HubSource:
     """Downloads ``<hub>/<repo>/resolve/main/<file>``.
 
-    ``HF_ENDPOINT`` names another hub with the same layout and ``HF_HUB_OFFLINE=1`` leaves it out, as
-    for the publisher's own tools. Proxies and certificates come from the usual variables.
+    ``HF_ENDPOINT`` names another hub with the same layout and ``HF_HUB_OFFLINE=1`` leaves it out,
+    as for the publisher's own tools. Proxies and certificates come from the usual variables.
     """
 
     name = "the publisher's hub"
@@ -58,6 +58,8 @@ class HubSource:
                 raise
             except (OSError, http.client.HTTPException) as error:
                 refused = isinstance(error, urllib.error.HTTPError) and error.code < 500
+                if isinstance(error, urllib.error.HTTPError):
+                    error.close()
                 idle = idle + 1 if _size(path) == before else 0
                 if refused or before == 0 == _size(path) or idle >= _ATTEMPTS:
                     raise SourceError(_reason(error)) from error

@@ -1,7 +1,8 @@
 """Downloads one wheel through pip, which knows the user's index, proxies and certificates.
 
 pip is run as a program. ``--only-binary=:all:`` and ``--no-deps`` see to it that nothing of the
-package is built or run, and the working folder is ours, so that no ``pip.py`` of a project is picked up.
+package is built or run, and the working folder is ours, so that no ``pip.py`` of
+a project is picked up.
 """
 
 from __future__ import annotations

@@ -53,16 +53,7 @@ class ModelProcess:
 
     def end(self) -> None:
         """End it. Returns when it is gone; calling it again is harmless."""
-        with contextlib.suppress(OSError):  # it may be gone already
-            if self._process.stdin is not None:
-                self._process.stdin.close()
-        try:
-            self._process.wait(timeout=_END_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        _end(self._process)
 
 
 def start_process(model: EmbeddedModel, weights: Path) -> ModelProcess:
@@ -90,7 +81,7 @@ def start_process(model: EmbeddedModel, weights: Path) -> ModelProcess:
         finally:
             if not ready:
                 process.kill()
-                process.wait()
+                _end(process)
     return ModelProcess(process, Endpoint(f"{answer['address']}/v1", api_key))
 
 
@@ -107,6 +98,19 @@ def _spawn(log: IO[str]) -> subprocess.Popen[str]:
         stderr=log,
         text=True,
     )
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(OSError):  # it may be gone already
+        if process.stdin is not None:
+            process.stdin.close()
+    try:
+        process.wait(timeout=_END_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def _exchange(process: subprocess.Popen[str], order: dict[str, Any]) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """Verified weights in the user's cache.
 
-A file counts as verified when its SHA-256 is the model's. Hashing costs half a second per
-gigabyte, so a stamp beside the file remembers size, modification time and inode of the bytes that were hashed;
-any difference means hashing again. The stamp is a memory, not a proof: who can write in the user's
-cache can forge it, and could as well replace this program.
+A file counts as verified when its SHA-256 is the model's. Hashing costs half a second per gigabyte,
+so a stamp beside the file remembers size, modification time and inode of what was hashed; any
+difference means hashing again. The stamp is a memory, not a proof: who can write in the user's cache
+can forge it, and could as well replace this program.
 """
 
 from __future__ import annotations

@@ -1,0 +1,155 @@
+"""The search of a compile: an optimizer on the engine, within the budget. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from dse_cli.contracts.artifact import StopReason
+from dse_cli.contracts.errors import BudgetExhaustedError, InfrastructureError, SpecError
+from dse_cli.evaluation.ledger import Bound, BudgetStopError
+from dse_cli.optimizers.registry import OPTIMIZERS
+from dse_cli.optimizers.search import PARTS, Search
+from dse_cli.project.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from dse_cli.contracts.base import Contract
+    from dse_cli.contracts.evaluation import Cell
+    from dse_cli.evaluation.engine import Engine
+    from dse_cli.optimizers.archive import Archive, Entry
+    from dse_cli.optimizers.search import Registered
+    from dse_cli.workflows.inputs import JobInputs
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """What a search came to.
+
+    Attributes:
+        winner, baseline: fully evaluated entries; they may be the same.
+        winner_cells, baseline_cells: their cells on val, in row order.
+        archive: every candidate.
+        stop_reason: why it ended.
+        charged: what the budgets counted.
+    """
+
+    winner: Entry
+    baseline: Entry
+    winner_cells: list[Cell]
+    baseline_cells: list[Cell]
+    archive: Archive
+    stop_reason: StopReason
+    charged: dict[str, int | None]
+
+
+def find_optimizer(inputs: JobInputs) -> tuple[Registered[Any], Contract]:
+    """Return the job's optimizer with its settings, checked.
+
+    Raises:
+        SpecError: unknown optimizer, wrong settings, or a part of the search space that this
+            optimizer does not search.
+    """
+    document, job = inputs.job_document, inputs.job
+    registered = OPTIMIZERS.get(job.optimizer.id)
+    if registered is None:
+        hint = did_you_mean(job.optimizer.id, sorted(OPTIMIZERS), otherwise="optimizers")
+        message = f"there is no optimizer {job.optimizer.id!r}"
+        raise SpecError([document.diagnostic(("optimizer", "id"), "unknown-optimizer", message, hint)])
+    problems = []
+    searches = registered.optimizer.searches
+    for part in PARTS:
+        if getattr(job.search_space, part) and part not in searches:
+            message = f"{job.optimizer.id} does not search {part!r}"
+            hint = f"it searches: {', '.join(sorted(searches))}"
+            problems.append(document.diagnostic(("search_space", part), "unused-search-space", message, hint, key=True))
+    if not any(getattr(job.search_space, part) for part in searches):
+        message = f"the search space has nothing for {job.optimizer.id} to search"
+        hint = f"give it at least one of: {', '.join(sorted(searches))}"
+        problems.append(document.diagnostic(("optimizer", "id"), "empty-search-space", message, hint))
+    config: Contract | None = None
+    try:
+        config = registered.parse(job.optimizer.config)
+    except ValidationError as error:
+        for entry in error.errors():
+            loc = ("optimizer", "config", *entry["loc"])
+            known = sorted(registered.config.model_fields)
+            hint = f"settings of {job.optimizer.id}: {', '.join(known) or 'none'}"
+            message = f"{'.'.join(map(str, entry['loc']))}: {entry['msg']}"
+            problems.append(document.diagnostic(loc, "bad-config", message, hint, key=True))
+    if problems or config is None:
+        raise SpecError(problems)
+    return registered, config
+
+
+def start_search(inputs: JobInputs, engine: Engine) -> Search:
+    """Return a search over train and val; the holdout is not passed on, so nothing can see it."""
+    return Search.start(
+        engine,
+        inputs.base,
+        train=inputs.dataset.split("train"),
+        val=inputs.rows("val"),
+        space=inputs.job.search_space,
+        seed=inputs.job.seed,
+    )
+
+
+async def run_search(inputs: JobInputs, engine: Engine) -> SearchOutcome:
+    """Run the job's optimizer until it is done or a budget ends it.
+
+    Raises:
+        BudgetExhaustedError: the budget does not even cover the base on val; the floor is named.
+        InfrastructureError: too many outages; resumable.
+    """
+    registered, config = find_optimizer(inputs)
+    search = start_search(inputs, engine)
+    stop = StopReason(kind="complete")
+    try:
+        await registered.optimizer.search(search, config)
+    except BudgetStopError as reached:
+        stop = StopReason(kind=reached.budget, batch=reached.batch, detail=reached.detail)
+    return _outcome(search, engine, stop)
+
+
+def _outcome(search: Search, engine: Engine, stop: StopReason) -> SearchOutcome:
+    entries = list(search.archive)
+    baseline = entries[0] if entries else None
+    winner = search.archive.best()
+    if baseline is None or search.archive.mean(baseline) is None or winner is None:
+        if stop.kind == "complete":
+            raise InfrastructureError("no row of val has a score", hint="see the errors above")
+        raise BudgetExhaustedError(
+            stop.kind,
+            _limit(engine, stop.kind),
+            _floor_number(search, engine, stop.kind),
+            hint=f"one pass of the base over the {len(search.val)} rows of val does not fit: "
+            f"{stop.detail}",
+        )
+    return SearchOutcome(
+        winner=winner,
+        baseline=baseline,
+        winner_cells=engine.matrix.cells(winner.candidate.id, search.val),
+        baseline_cells=engine.matrix.cells(baseline.candidate.id, search.val),
+        archive=search.archive,
+        stop_reason=stop,
+        charged=engine.ledger.to_json(),
+    )
+
+
+def _limit(engine: Engine, kind: str) -> float:
+    return float(getattr(engine.ledger.limits, kind) or 0)
+
+
+def _floor_number(search: Search, engine: Engine, kind: str) -> float:
+    from dse_cli.evaluation.candidate import Candidate
+
+    base = Candidate.of(search.base)
+    bound = sum((engine.bound(base, row) for row in search.val), Bound())
+    needed = {
+        "max_metric_calls": bound.metric_calls,
+        "max_lm_calls": bound.lm_calls,
+        "max_tokens": bound.tokens,
+        "max_cost_usd": None if bound.cost_nano_usd is None else bound.cost_nano_usd / 1e9,
+    }.get(kind)
+    return float(needed) if needed is not None else _limit(engine, kind)

@@ -1,0 +1,196 @@
+"""Everything a job reads, loaded, checked and hashed before anything is spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from dse_cli import __version__
+from dse_cli.canonical import sha256_of
+from dse_cli.contracts.dataset import Dataset, Row, rows_hash
+from dse_cli.contracts.errors import NothingSelectedError, SpecError
+from dse_cli.evaluation.dataset_loader import load_dataset
+from dse_cli.evaluation.reward import Reward
+from dse_cli.lm.catalog import ModelCatalog
+from dse_cli.project.specs import load_dataset_spec, load_job, load_signature
+from dse_cli.registry.store import SignatureStore
+from dse_cli.runtime.policy import Policy, authored_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dse_cli.contracts.dataset import Split
+    from dse_cli.contracts.job import CompileJob
+    from dse_cli.contracts.signature import Signature
+    from dse_cli.project.project import Project
+    from dse_cli.project.yaml_document import YamlDocument
+
+
+@dataclass(frozen=True)
+class JobInputs:
+    """A signature with one of its jobs.
+
+    Attributes:
+        project: where it stands.
+        name: folder under ``signatures/``.
+        signature: the contract.
+        job: the job, with overrides applied.
+        job_document: its file, for positions.
+        variant: None for ``compile.yaml``.
+        dataset: all rows.
+        reward: scores outputs.
+        catalog: models of the project.
+        base: the authored policy on the job's main model.
+    """
+
+    project: Project
+    name: str
+    signature: Signature
+    job: CompileJob
+    job_document: YamlDocument
+    variant: str | None
+    dataset: Dataset
+    reward: Reward
+    catalog: ModelCatalog
+    base: Policy
+
+    @property
+    def store(self) -> SignatureStore:
+        """The signature's artifacts."""
+        paths = self.project.paths
+        return SignatureStore(paths.artifact(self.name), paths.locks)
+
+    def rows(self, split: Split) -> tuple[Row, ...]:
+        """Return the rows of a split.
+
+        Raises:
+            NothingSelectedError: it is empty.
+        """
+        rows = self.dataset.split(split)
+        if not rows:
+            raise NothingSelectedError(
+                f"the dataset {self.dataset.id} has no {split} rows",
+                hint=f"give some rows the split {split!r} in datasets/",
+            )
+        return rows
+
+    @cached_property
+    def job_hash(self) -> str:
+        """Hash of the job, overrides included."""
+        return sha256_of(self.job.to_json())
+
+    @cached_property
+    def search_space_hash(self) -> str:
+        return sha256_of(self.job.search_space.to_json())
+
+    @cached_property
+    def run_inputs(self) -> dict[str, Any]:
+        """What decides a compile besides the responses; its hash names a resumable run."""
+        train, val = self.dataset.split("train"), self.rows("val")
+        return {
+            "signature": self.signature.contract_hashes,
+            "base": self.base.id,
+            "job": self.job_hash,
+            "train": rows_hash(train),
+            "val": rows_hash(val),
+            "reward": self.reward.hash,
+            "models": {
+                role: self.catalog.identify(name).to_json() for role, name in self.models.items()
+            },
+            "compiler": __version__,
+        }
+
+    @cached_property
+    def run_inputs_hash(self) -> str:
+        return sha256_of(self.run_inputs)
+
+    @cached_property
+    def models(self) -> dict[str, str]:
+        """Resolved model names by role."""
+        roles = {"main": self.base.model("main").model, "repair": self.base.model("repair").model}
+        return {role: name for role, name in roles.items() if name is not None}
+
+
+def load_inputs(
+    project: Project,
+    name: str,
+    *,
+    variant: str | None = None,
+    overrides: dict[str, Any] | None = None,
+    catalog: ModelCatalog | None = None,
+) -> JobInputs:
+    """Load and check a signature, a job, its dataset and its reward.
+
+    Args:
+        overrides: fields of the job by name, as the command line sets them.
+        catalog: models; the project's own when omitted.
+
+    Raises:
+        UsageError: no such signature or job.
+        SpecError: with every problem found in a file.
+    """
+    loaded = load_signature(project, name)
+    job, document = load_job(project, loaded.folder, variant)
+    catalog = catalog or ModelCatalog(project.spec)
+    job = _resolved(_overridden(job, overrides or {}), catalog)
+    reward = Reward(job.reward)
+    _check_reward(reward, loaded.signature, document)
+    dataset = load_job_dataset(project, job.dataset, loaded.signature, reward)
+    repair = None if job.models.repair is None else catalog.resolve(job.models.repair)
+    base = authored_policy(
+        loaded.signature, model=catalog.resolve(job.models.main), repair_model=repair
+    )
+    return JobInputs(
+        project=project,
+        name=loaded.folder,
+        signature=loaded.signature,
+        job=job,
+        job_document=document,
+        variant=variant,
+        dataset=dataset,
+        reward=reward,
+        catalog=catalog,
+        base=base,
+    )
+
+
+def load_job_dataset(
+    project: Project, reference: str, signature: Signature, reward: Reward
+) -> Dataset:
+    """Load a dataset and check every row against the signature and the reward."""
+    spec, document = load_dataset_spec(project, reference)
+    folder = (project.root / document.name).parent
+    return load_dataset(
+        project.root, spec, signature, folder=folder, loose_fields=reward.loose_fields
+    )
+
+
+def _overridden(job: CompileJob, overrides: dict[str, Any]) -> CompileJob:
+    changes: dict[str, Any] = {}
+    for key, value in overrides.items():
+        current = getattr(job, key)
+        changes[key] = (
+            current.model_copy(update=value) if isinstance(value, dict) else value
+        )
+    return job.model_copy(update=changes) if changes else job
+
+
+def _resolved(job: CompileJob, catalog: ModelCatalog) -> CompileJob:
+    """Return the job with aliases in its knobs replaced by resolved model names."""
+    aliases: Sequence[str] = job.search_space.knobs.get("model.model", ())
+    if not aliases:
+        return job
+    names = tuple(catalog.resolve(alias) for alias in aliases)
+    knobs = {**job.search_space.knobs, "model.model": names}
+    space = job.search_space.model_copy(update={"knobs": knobs})
+    return job.model_copy(update={"search_space": space})
+
+
+def _check_reward(reward: Reward, signature: Signature, document: YamlDocument) -> None:
+    problems = [
+        document.diagnostic(("reward", *problem.location), "bad-reward", problem.message, problem.hint)
+        for problem in reward.check(signature)
+    ]
+    if problems:
+        raise SpecError(problems)

@@ -1,0 +1,101 @@
+"""Which policy a word means: ``active``, ``default``, ``latest``, or a prefix of an id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dse_cli.canonical import short
+from dse_cli.contracts.errors import UsageError
+from dse_cli.contracts.history import PolicyRef
+from dse_cli.registry.history import read_history
+from dse_cli.registry.pointer import active_policy
+from dse_cli.registry.store import stale_parts
+from dse_cli.runtime.policy import Policy
+
+if TYPE_CHECKING:
+    from dse_cli.contracts.artifact import CompiledArtifact
+    from dse_cli.contracts.signature import Signature
+    from dse_cli.registry.store import SignatureStore
+
+
+@dataclass(frozen=True)
+class NamedPolicy:
+    """A policy and where it comes from.
+
+    Attributes:
+        label: how to call it in output.
+        policy: what runs.
+        artifact: its evidence, None for the authored policy.
+        ref: how pointer and history name it.
+    """
+
+    label: str
+    policy: Policy
+    artifact: CompiledArtifact | None
+    ref: PolicyRef
+
+
+def find_policy(
+    store: SignatureStore, signature: Signature, authored: Policy, word: str
+) -> NamedPolicy:
+    """Return the policy that ``word`` means.
+
+    Args:
+        authored: the policy of the signature file.
+        word: ``active`` (the authored one when nothing is promoted), ``default`` (the authored
+            one), or an artifact by file name, id prefix or run prefix.
+
+    Raises:
+        UsageError: nothing, or several artifacts, match.
+        AlteredError, StaleError: the artifact is not what it says, or of another signature.
+    """
+    if word == "default":
+        return _authored(authored)
+    if word == "active":
+        active = active_policy(store, signature)
+        if active is None:
+            return _authored(authored)
+        return _compiled(f"active {short(active.ref.compiled_id)}", signature, active.artifact, active.ref)
+    name = store.resolve(word)
+    stored = store.load_artifact_for(name, signature)
+    ref = PolicyRef(
+        compiled_id=stored.artifact.compiled_id, artifact=name, artifact_digest=stored.digest
+    )
+    return _compiled(short(ref.compiled_id), signature, stored.artifact, ref)
+
+
+def only_artifact(store: SignatureStore, signature: Signature) -> str:
+    """Return the one compiled artifact that fits the signature and was not decided on yet.
+
+    Raises:
+        UsageError: there is none, or the choice is not obvious.
+    """
+    decided = {r.target.artifact for r in read_history(store) if r.target is not None}
+    fitting = []
+    for name in store.list_artifacts():
+        stored = store.load_artifact(name)
+        if name not in decided and not stale_parts(stored.artifact, signature):
+            fitting.append(name)
+    if len(fitting) == 1:
+        return fitting[0]
+    if not fitting:
+        raise UsageError(
+            f"no compiled artifact of {store.name} waits to be promoted",
+            hint=f"run 'dse compile {store.name}' first",
+        )
+    raise UsageError(
+        f"several artifacts of {store.name} could be promoted",
+        hint="name one: " + ", ".join(name.removeprefix("compiled/") for name in fitting),
+    )
+
+
+def _authored(policy: Policy) -> NamedPolicy:
+    ref = PolicyRef(compiled_id=policy.id, artifact=None, artifact_digest=None)
+    return NamedPolicy("default", policy, None, ref)
+
+
+def _compiled(
+    label: str, signature: Signature, artifact: CompiledArtifact, ref: PolicyRef
+) -> NamedPolicy:
+    return NamedPolicy(label, Policy(signature, artifact.params), artifact, ref)
