@@ -104,13 +104,11 @@ async def compile_signature(
     inputs: JobInputs,
     options: RunOptions,
     *,
-    overrides: dict[str, Any] | None = None,
     resume: bool = False,
 ) -> CompileResult:
     """Search, and write artifact, receipt and transcript.
 
     Args:
-        overrides: what the command line changed, for the receipt.
         resume: answer from the journal of an interrupted run with the same inputs first.
 
     Raises:
@@ -132,7 +130,7 @@ async def compile_signature(
     ) as session:
         outcome = await run_search(inputs, session.engine)
         transcript = session.gateway.transcript.to_files()
-    outputs = build_outputs(inputs, outcome, transcript, overrides=overrides or {})
+    outputs = build_outputs(inputs, outcome, transcript)
     written = put_receipt(
         inputs.store,
         outputs.artifact.provenance.run,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dse_cli import __version__
 from dse_cli.canonical import sha256_of
@@ -59,20 +59,17 @@ def build_outputs(
     inputs: JobInputs,
     outcome: SearchOutcome,
     transcript: TranscriptFiles,
-    *,
-    overrides: dict[str, Any],
 ) -> CompileOutputs:
     """Return artifact, receipt and run files.
 
     Args:
         transcript: ``calls.jsonl`` and ``texts.jsonl``.
-        overrides: what the command line changed of the job.
     """
     run = sha256_of({"inputs": inputs.run_inputs_hash, "transcript": transcript.digest})
     artifact = _artifact(inputs, outcome, run, transcript.digest)
     report = compile_report(inputs.name, artifact, _candidates(outcome), inputs.signature.instruction)
     files = RunFiles(transcript.calls, transcript.texts, report.encode())
-    return CompileOutputs(artifact, _receipt(inputs, outcome, artifact, files, overrides), files)
+    return CompileOutputs(artifact, _receipt(inputs, outcome, artifact, files), files)
 
 
 def _artifact(
@@ -158,7 +155,6 @@ def _receipt(
     outcome: SearchOutcome,
     artifact: CompiledArtifact,
     files: RunFiles,
-    overrides: dict[str, Any],
 ) -> CompileReceipt:
     improved = outcome.winner.candidate.id != outcome.baseline.candidate.id
     return CompileReceipt(
@@ -168,12 +164,7 @@ def _receipt(
         predicate=CompilePredicate(
             buildDefinition=BuildDefinition(
                 buildType=f"https://dse.dev/optimizer/{artifact.optimizer.id}",
-                externalParameters={
-                    "signature": inputs.name,
-                    "job": inputs.job_document.name,
-                    "variant": inputs.variant,
-                    "overrides": overrides,
-                },
+                externalParameters=inputs.external_parameters,
                 resolvedDependencies=dependencies(inputs),
             ),
             runDetails=RunDetails(
@@ -199,6 +190,7 @@ def dependencies(inputs: JobInputs) -> tuple[Resource, ...]:
     """
     hashes = {
         "base-policy": inputs.base.id,
+        "dataset": inputs.dataset.revision,
         "job": inputs.job_hash,
         "reward": inputs.reward.hash,
         "train-rows": rows_hash(inputs.dataset.split("train")),

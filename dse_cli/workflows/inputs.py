@@ -42,6 +42,7 @@ class JobInputs:
         reward: scores outputs.
         catalog: models of the project.
         base: the authored policy on the job's main model.
+        overrides: what the command line changed of the job.
     """
 
     project: Project
@@ -54,6 +55,7 @@ class JobInputs:
     reward: Reward
     catalog: ModelCatalog
     base: Policy
+    overrides: dict[str, Any]
 
     @property
     def store(self) -> SignatureStore:
@@ -86,9 +88,15 @@ class JobInputs:
 
     @cached_property
     def run_inputs(self) -> dict[str, Any]:
-        """What decides a compile besides the responses; its hash names a resumable run."""
+        """What decides the files of a compile besides the responses; its hash names the run.
+
+        The revision of the whole dataset is among it although no holdout row is searched: it is
+        written into the artifact, and one name must never mean two files.
+        """
         train, val = self.dataset.split("train"), self.rows("val")
         return {
+            "external": self.external_parameters,
+            "dataset": self.dataset.revision,
             "signature": self.signature.contract_hashes,
             "base": self.base.id,
             "job": self.job_hash,
@@ -99,6 +107,16 @@ class JobInputs:
                 role: self.catalog.identify(name).to_json() for role, name in self.models.items()
             },
             "compiler": __version__,
+        }
+
+    @property
+    def external_parameters(self) -> dict[str, Any]:
+        """What the user chose, as the receipt records it."""
+        return {
+            "signature": self.name,
+            "job": self.job_document.name,
+            "variant": self.variant,
+            "overrides": self.overrides,
         }
 
     @cached_property
@@ -152,6 +170,7 @@ def load_inputs(
         reward=reward,
         catalog=catalog,
         base=base,
+        overrides=overrides or {},
     )
 
 
@@ -162,7 +181,12 @@ def load_job_dataset(
     spec, document = load_dataset_spec(project, reference)
     folder = (project.root / document.name).parent
     return load_dataset(
-        project.root, spec, signature, folder=folder, loose_fields=reward.loose_fields
+        project.root,
+        spec,
+        signature,
+        folder=folder,
+        loose_fields=reward.loose_fields,
+        row_problem=reward.row_problem,
     )
 
 

@@ -15,6 +15,7 @@ from dse_cli.runtime.policy import Policy
 
 if TYPE_CHECKING:
     from dse_cli.contracts.artifact import CompiledArtifact
+    from dse_cli.contracts.evaluation import EvalSummary
     from dse_cli.contracts.signature import Signature
     from dse_cli.registry.store import SignatureStore
 
@@ -99,3 +100,20 @@ def _compiled(
     label: str, signature: Signature, artifact: CompiledArtifact, ref: PolicyRef
 ) -> NamedPolicy:
     return NamedPolicy(label, Policy(signature, artifact.params), artifact, ref)
+
+
+def comparable_evaluations(
+    left: NamedPolicy, right: NamedPolicy
+) -> tuple[EvalSummary | None, EvalSummary | None]:
+    """Return the val results of two policies.
+
+    The authored policy has no artifact of its own; the run of the other one measured it, as its
+    baseline, when it is the very policy that the run started from.
+    """
+
+    def of(named: NamedPolicy, other: NamedPolicy) -> EvalSummary | None:
+        if named.artifact is not None:
+            return named.artifact.evaluation
+        return None if other.artifact is None else other.artifact.baseline
+
+    return of(left, right), of(right, left)

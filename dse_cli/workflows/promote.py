@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dse_cli.contracts.dataset import rows_hash
-from dse_cli.contracts.errors import UsageError
+from dse_cli.contracts.errors import PointerMovedError, UsageError
 from dse_cli.contracts.evaluation import EvalSummary
 from dse_cli.contracts.history import HISTORY_FORMAT, GateEvidence, HistoryRecord
 from dse_cli.evaluation.candidate import Candidate
@@ -19,7 +19,7 @@ from dse_cli.registry.history import (
     read_history,
     standing_target,
 )
-from dse_cli.registry.pointer import move_pointer
+from dse_cli.registry.pointer import move_pointer, recover
 from dse_cli.workflows.evaluate import summary_of
 from dse_cli.workflows.policies import NamedPolicy, find_policy
 from dse_cli.workflows.session import RunOptions, open_session
@@ -95,6 +95,7 @@ async def promote_policy(inputs: JobInputs, word: str, options: RunOptions) -> P
         PointerMovedError: the pointer is no longer where it was.
     """
     store = inputs.store
+    recover(store)
     candidate, baseline = _both(inputs, word)
     holdout = inputs.rows("holdout")
     evidence, paid = await _measure(inputs, candidate, baseline, holdout, options)
@@ -106,7 +107,12 @@ async def promote_policy(inputs: JobInputs, word: str, options: RunOptions) -> P
     record = _record(inputs, candidate, baseline, evidence)
     expected = None if baseline.ref.artifact is None else baseline.ref.compiled_id
     if record.event == "promote":
-        record = move_pointer(store, expected, candidate.ref, record)
+        try:
+            record = move_pointer(store, expected, candidate.ref, record)
+        except PointerMovedError as moved:
+            # The holdout was opened, and each look is counted, whatever became of it (law 8).
+            append(store, record.model_copy(update={"event": "refuse", "reason": moved.message}))
+            raise
     else:
         record = append(store, record)
     return Promotion(evidence, record, candidate, baseline, paid)

@@ -8,7 +8,7 @@ run asks something else, and goes on live from there: the price of a change is o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dse_cli.canonical import short
 from dse_cli.contracts.errors import AlteredError, DivergenceError, DseError, StaleError
@@ -75,11 +75,11 @@ async def replay_strict(project: Project, written: str, options: RunOptions) -> 
     """
     found, loaded = _load(project, written)
     transcript = _transcript(found, loaded)
-    inputs, overrides = _inputs(project, loaded.receipt)
+    inputs = _inputs(project, loaded.receipt)
     _refuse_other_inputs(inputs, loaded.receipt)
     with no_network():
         session, outputs = await _search_again(
-            inputs, options, loaded.receipt, Replay(transcript, "strict"), overrides
+            inputs, options, loaded.receipt, Replay(transcript, "strict")
         )
     _compare(found, loaded, outputs)
     return _report(
@@ -93,9 +93,9 @@ async def replay_until_divergence(
     """Run the job as it stands now, serving recorded responses while they match."""
     found, loaded = _load(project, written)
     transcript = _transcript(found, loaded)
-    inputs, overrides = _inputs(project, loaded.receipt)
+    inputs = _inputs(project, loaded.receipt)
     session, outputs = await _search_again(
-        inputs, options, loaded.receipt, Replay(transcript, "until-divergence"), overrides
+        inputs, options, loaded.receipt, Replay(transcript, "until-divergence")
     )
     replaying = session.gateway.replaying
     return _report(
@@ -114,7 +114,6 @@ async def _search_again(
     options: RunOptions,
     receipt: CompileReceipt,
     replay: Replay,
-    overrides: dict[str, Any],
 ) -> tuple[Session, CompileOutputs]:
     stop = receipt.predicate.result.stop_reason
     strict = replay.mode == "strict"
@@ -144,7 +143,7 @@ async def _search_again(
         raise
     transcript = session.gateway.transcript.to_files()
     outcome = _with_recorded_stop(outcome, receipt, strict=strict)
-    return session, build_outputs(inputs, outcome, transcript, overrides=overrides)
+    return session, build_outputs(inputs, outcome, transcript)
 
 
 def _with_recorded_stop(
@@ -188,13 +187,14 @@ def _transcript(found: FoundRun, loaded: LoadedRun) -> Transcript:
     )
 
 
-def _inputs(project: Project, receipt: CompileReceipt) -> tuple[JobInputs, dict[str, Any]]:
+def _inputs(project: Project, receipt: CompileReceipt) -> JobInputs:
     chosen = receipt.predicate.buildDefinition.externalParameters
-    overrides = dict(chosen["overrides"])
-    inputs = load_inputs(
-        project, chosen["signature"], variant=chosen["variant"], overrides=overrides
+    return load_inputs(
+        project,
+        chosen["signature"],
+        variant=chosen["variant"],
+        overrides=dict(chosen["overrides"]),
     )
-    return inputs, overrides
 
 
 def _refuse_other_inputs(inputs: JobInputs, receipt: CompileReceipt) -> None:

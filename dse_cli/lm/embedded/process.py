@@ -20,9 +20,9 @@ from dse_cli.lm.embedded.models import EmbeddedModel
 
 _MOST_THREADS = 8  #: more do not make a model of this size faster
 _END_WITHIN_S = 5.0
-#: Spins for about ten microseconds at a barrier before it sleeps. Measured on two cores, per call:
-#: never spinning 515 to 557 ms, this 315 to 381 ms; with a busy neighbour, spinning a hundred times
-#: longer takes 3.5 s and this as long as not spinning at all.
+#: How long a thread spins at a barrier before it sleeps. Never (PASSIVE) costs a third of the speed
+#: on quiet cores, and long spinning collapses fivefold beside a busy neighbour; measured in
+#: docs/models.md.
 _SPIN_COUNT = "1000"
 
 
@@ -142,5 +142,5 @@ def _cannot_load(
     return ModelUnavailableError(
         f"cannot load {model.name}: {why}",
         hint=f"`dse models verify {model.alias}` checks the weights; it takes about"
-        f" {(model.size + 500_000_000) / 1e9:.1f} GB of memory",
+        f" {2 * model.size / 1e9:.1f} GB of memory",
     )

@@ -2,7 +2,7 @@
 
 A file counts as verified when its SHA-256 is the model's. Hashing costs half a second per gigabyte,
 so a stamp beside the file remembers size, modification time and inode of what was hashed; any
-difference means hashing again. The stamp is a memory, not a proof: who can write in the user's cache
+difference means hashing again. The stamp is a memory, not a proof: who can write in the cache
 can forge it, and could as well replace this program.
 """
 

@@ -1,0 +1,47 @@
+"""``dse cache``: the disk cache of model responses."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dse_cli.cli.common import JsonOption, ProjectOption, command, open_project
+
+app = typer.Typer(help="The disk cache of model responses.", no_args_is_help=True)
+
+
+@app.command("stats")
+def stats_command(project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """Show how many responses are kept, and how large they are."""
+    with command(as_json=as_json) as out:
+        from dse_cli.lm.cache_folder import cache_stats
+
+        folder = open_project(project).settings().cache_dir
+        stats = cache_stats(folder)
+        state = "" if stats.readable else ", and the database is damaged"
+        out.text(f"{stats.entries} responses, {stats.bytes / 1e6:.1f} MB, in {folder}{state}")
+        data = {
+            "entries": stats.entries,
+            "bytes": stats.bytes,
+            "folder": str(folder),
+            "readable": stats.readable,
+        }
+        out.document("shown", data)
+
+
+@app.command("clear")
+def clear_command(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    project: ProjectOption = None,
+) -> None:
+    """Remove every kept response. They were paid for, so this asks first."""
+    with command() as out:
+        from dse_cli.lm.cache_folder import cache_stats, clear
+
+        folder = open_project(project).settings().cache_dir
+        stats = cache_stats(folder)
+        if stats.entries and not yes:
+            typer.confirm(f"remove {stats.entries} responses that were paid for?", abort=True)
+        clear(folder)
+        out.text(f"{stats.entries} responses removed")

@@ -1,0 +1,168 @@
+"""What every command shares: option aliases, the two output streams, errors to exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
+
+import typer
+
+from dse_cli.contracts.errors import DivergenceError, DseError, ExitCode, SpecError
+
+if TYPE_CHECKING:
+    from dse_cli.contracts.diagnostic import Diagnostic
+    from dse_cli.project.config import Settings
+    from dse_cli.project.project import Project
+    from dse_cli.workflows.session import RunOptions
+
+Name = Annotated[str, typer.Argument(help="Signature: folder, id, or a prefix of either.")]
+ProjectOption = Annotated[
+    Optional[Path], typer.Option("--project", metavar="DIR", help="Project root.")  # noqa: UP045
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Ask the model again.")]
+ConcurrencyOption = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--concurrency", "-c", min=1, max=1024, help="Cells in flight."),
+]
+JobOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--job", metavar="VARIANT", help="Use compile.VARIANT.yaml."),
+]
+
+
+@dataclass(frozen=True)
+class Out:
+    """Where a command writes: data to stdout, people's text to stderr.
+
+    Attributes:
+        as_json: one JSON document on stdout, nothing else there.
+        quiet: no notes on stderr.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+
+    def text(self, line: str = "") -> None:
+        """Print a line of the result; under ``--json`` nothing, the document says it."""
+        if not self.as_json:
+            typer.echo(line)
+
+    def note(self, line: str) -> None:
+        """Print a line about the work, for people, on stderr."""
+        if not self.quiet:
+            typer.echo(line, err=True)
+
+    def document(self, outcome: str, data: dict[str, Any]) -> None:
+        """Print the JSON document of the command."""
+        if self.as_json:
+            body = {"outcome": outcome, **data}
+            typer.echo(json.dumps(body, ensure_ascii=False, indent=2, sort_keys=True))
+
+
+@contextmanager
+def command(*, as_json: bool = False, quiet: bool = False) -> Iterator[Out]:
+    """Run the body of a command; every error becomes a message and its exit code."""
+    out = Out(as_json=as_json, quiet=quiet)
+    try:
+        yield out
+    except DseError as error:
+        _fail(out, error)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # the process edge: a bug of ours, never the user's mistake
+        _report_bug(error)
+
+
+def _fail(out: Out, error: DseError) -> NoReturn:
+    if isinstance(error, SpecError) or getattr(error, "diagnostics", None):
+        show_diagnostics(error.diagnostics)  # type: ignore[attr-defined]
+    else:
+        typer.echo(f"error: {error.message}", err=True)
+        if isinstance(error, DivergenceError) and error.difference:
+            typer.echo(error.difference, err=True)
+        if error.hint:
+            typer.echo(f"\nhint: {error.hint}", err=True)
+    data: dict[str, Any] = {"message": error.message, "hint": error.hint}
+    if getattr(error, "diagnostics", None):
+        from dse_cli.report.terminal_diagnostics import diagnostics_json
+
+        data["diagnostics"] = diagnostics_json(error.diagnostics)  # type: ignore[attr-defined]
+    if isinstance(error, DivergenceError):
+        data |= {"path": error.path, "difference": error.difference}
+    out.document(error.outcome, data)
+    raise typer.Exit(error.exit_code)
+
+
+def show_diagnostics(diagnostics: tuple[Diagnostic, ...] | list[Diagnostic]) -> None:
+    """Print diagnostics on stderr, and as annotations where GitHub Actions reads them."""
+    from dse_cli.report.terminal_diagnostics import github_annotations, render_diagnostics
+
+    typer.echo(render_diagnostics(diagnostics, color=use_color()), err=True)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        typer.echo(github_annotations(diagnostics), err=True)
+
+
+def use_color() -> bool:
+    """Tell whether stderr is a terminal that wants colour."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _report_bug(error: Exception) -> NoReturn:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="dse-traceback-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        traceback.print_exception(error, file=file)
+    typer.echo(f"error: a bug in dse: {type(error).__name__}: {error}", err=True)
+    typer.echo(f"\nhint: please report it with the traceback in {file.name}", err=True)
+    raise typer.Exit(ExitCode.BUG)
+
+
+def open_project(project: Path | None) -> Project:
+    """Open the project of a command."""
+    from dse_cli.project.project import Project
+
+    return Project.open(root=project) if project is not None else Project.open()
+
+
+def run_options(
+    project: Project,
+    out: Out,
+    *,
+    no_cache: bool = False,
+    concurrency: int | None = None,
+    observer: Any = None,
+) -> RunOptions:
+    """Return how to run, from the command line over the settings in force."""
+    from dse_cli.project.config import Overrides
+    from dse_cli.workflows.session import RunOptions
+
+    settings: Settings = project.settings(Overrides(concurrency=concurrency))
+    return RunOptions(
+        cache=None if no_cache else settings.cache_dir,
+        concurrency=settings.concurrency,
+        max_error_rate=settings.max_error_rate,
+        observer=observer,
+    )
+
+
+def run_async(work: Callable[[], Any]) -> Any:
+    """Run a coroutine function on a fresh event loop."""
+    import asyncio
+
+    return asyncio.run(work())

@@ -1,0 +1,174 @@
+"""``dse compile``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from dse_cli.cli.common import (
+    ConcurrencyOption,
+    JobOption,
+    JsonOption,
+    Name,
+    NoCacheOption,
+    Out,
+    ProjectOption,
+    QuietOption,
+    command,
+    open_project,
+    run_async,
+    run_options,
+)
+
+if TYPE_CHECKING:
+    from dse_cli.workflows.compile import CompileResult, Plan
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("compile")(compile_command)
+
+
+def compile_command(
+    name: Name,
+    job: JobOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Price it, spend nothing.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run of the same inputs.")
+    ] = False,
+    seed: Annotated[Optional[int], typer.Option(help="Overrides the job's seed.")] = None,  # noqa: UP045
+    model: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="ALIAS", help="Overrides the job's main model."),
+    ] = None,
+    max_metric_calls: Annotated[Optional[int], typer.Option(min=1)] = None,  # noqa: UP045
+    max_lm_calls: Annotated[Optional[int], typer.Option(min=1)] = None,  # noqa: UP045
+    max_tokens: Annotated[Optional[int], typer.Option(min=1)] = None,  # noqa: UP045
+    max_cost_usd: Annotated[Optional[float], typer.Option(min=0.0)] = None,  # noqa: UP045
+    max_time_s: Annotated[Optional[float], typer.Option(min=0.001)] = None,  # noqa: UP045
+    concurrency: ConcurrencyOption = None,
+    no_cache: NoCacheOption = False,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Search for the params that score best on val; write artifact, receipt and transcript."""
+    with command(as_json=as_json, quiet=quiet) as out:
+        budget = {
+            "max_metric_calls": max_metric_calls,
+            "max_lm_calls": max_lm_calls,
+            "max_tokens": max_tokens,
+            "max_cost_usd": max_cost_usd,
+            "max_time_s": max_time_s,
+        }
+        _compile(
+            out,
+            name,
+            job,
+            dry_run=dry_run,
+            resume=resume,
+            overrides=_overrides(seed, model, budget),
+            run={"no_cache": no_cache, "concurrency": concurrency},
+            opened=open_project(project),
+        )
+
+
+def _overrides(
+    seed: int | None, model: str | None, budget: dict[str, float | None]
+) -> dict[str, Any]:
+    given = {key: value for key, value in budget.items() if value is not None}
+    overrides: dict[str, Any] = {}
+    if seed is not None:
+        overrides["seed"] = seed
+    if model is not None:
+        overrides["models"] = {"main": model}
+    if given:
+        overrides["budget"] = given
+    return overrides
+
+
+def _compile(
+    out: Out,
+    name: str,
+    job: str | None,
+    *,
+    dry_run: bool,
+    resume: bool,
+    overrides: dict[str, Any],
+    run: dict[str, Any],
+    opened: Any,
+) -> None:
+    from dse_cli.cli.progress import WeightsProgress, showing, watcher
+    from dse_cli.lm.catalog import ModelCatalog
+    from dse_cli.workflows.compile import compile_signature, plan_compile
+    from dse_cli.workflows.inputs import load_inputs
+
+    with showing(out) as bar:
+        catalog = ModelCatalog(opened.spec, progress=WeightsProgress(bar))
+        inputs = load_inputs(opened, name, variant=job, overrides=overrides, catalog=catalog)
+        plan = run_async(lambda: plan_compile(inputs, run_options(opened, out, **run)))
+        if dry_run:
+            _show_plan(out, plan)
+            return
+        observer = watcher(bar, plan.metric_calls)
+        options = run_options(opened, out, observer=observer, **run)
+        try:
+            result = run_async(lambda: compile_signature(inputs, options, resume=resume))
+        except KeyboardInterrupt:
+            from dse_cli.contracts.errors import InterruptedRunError
+
+            again = f"dse compile {name}" + (f" --job {job}" if job else "")
+            raise InterruptedRunError(
+                "interrupted; every finished call is kept", hint=f"{again} --resume"
+            ) from None
+    _show_result(out, inputs.name, result)
+
+
+def _show_plan(out: Out, plan: Plan) -> None:
+    most = plan.most
+    out.text(f"candidates      at most {plan.candidates} on {plan.rows} rows of val")
+    out.text(f"metric calls    at most {plan.metric_calls}")
+    out.text(f"model calls     at most {most.lm_calls}, repairs included")
+    out.text(f"tokens          {'unbounded' if most.tokens is None else f'at most {most.tokens}'}")
+    cost = most.cost_nano_usd
+    out.text(f"cost            {'unknown' if cost is None else f'at most ${cost / 1e9:.4f}'}")
+    out.text(f"floor           {plan.floor.metric_calls} metric calls for the base alone")
+    out.document("planned", plan.to_json())
+
+
+def _show_result(out: Out, name: str, result: CompileResult) -> None:
+    from dse_cli.canonical import short
+
+    artifact = result.outputs.artifact
+    receipt = result.outputs.receipt.predicate.result
+    base, best = artifact.baseline.mean or 0.0, artifact.evaluation.mean or 0.0
+    out.text(
+        f"{name}: {100 * base:.1f} -> {100 * best:.1f} on val "
+        f"(n = {artifact.evaluation.n}, selected here: not evidence of a gain)"
+    )
+    if not receipt.improved:
+        out.text("nothing beat the base; it is the winner")
+    out.text(f"stopped: {artifact.optimizer.stop_reason.kind}, seconds: {result.seconds:.1f}")
+    out.text(f"model calls: {receipt.charged['lm_calls']} charged, {result.paid_calls} paid")
+    out.text(f"artifact  artifacts/{name}/{result.artifact_name}")
+    out.text(f"receipt   artifacts/{name}/{result.folder}")
+    if receipt.improved:
+        out.note(f"\nnext: dse promote {name} {short(artifact.compiled_id)}")
+    out.document(
+        "compiled" if receipt.improved else "baseline_won",
+        {
+            "signature": name,
+            "compiled_id": artifact.compiled_id,
+            "run": artifact.provenance.run,
+            "artifact": f"artifacts/{name}/{result.artifact_name}",
+            "receipt": f"artifacts/{name}/{result.folder}",
+            "baseline": artifact.baseline.mean,
+            "mean": artifact.evaluation.mean,
+            "n": artifact.evaluation.n,
+            "stop_reason": artifact.optimizer.stop_reason.to_json(),
+            "charged": receipt.charged,
+            "paid_calls": result.paid_calls,
+            "resumed_calls": result.resumed_calls,
+        },
+    )

@@ -1,0 +1,66 @@
+"""``dse diff``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from dse_cli.cli.common import (
+    JsonOption,
+    Name,
+    ProjectOption,
+    QuietOption,
+    command,
+    open_project,
+    use_color,
+)
+from dse_cli.contracts.errors import ExitCode
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("diff")(diff_command)
+
+
+def diff_command(
+    name: Name,
+    before: Annotated[str, typer.Argument(help="active, default, or an artifact.")],
+    after: Annotated[str, typer.Argument(help="active, default, or an artifact.")],
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Show what differs: prompt, demos, parameters, rows won and lost on val, cost."""
+    with command(as_json=as_json, quiet=quiet) as out:
+        from dse_cli.report.policy_diff import diff_policies
+        from dse_cli.report.policy_diff_text import render_diff_text
+
+        left, right = _views(open_project(project), name, before, after)
+        diff = diff_policies(left, right)
+        out.text(render_diff_text(diff, use_color() and sys.stdout.isatty()).rstrip("\n"))
+        out.document("same" if diff.same_policy else "differences", diff.to_json())
+        if not diff.same_policy:
+            raise typer.Exit(ExitCode.QUALITY)
+
+
+def _views(opened: Any, name: str, before: str, after: str) -> tuple[Any, Any]:
+    from dse_cli.lm.catalog import ModelCatalog
+    from dse_cli.project.specs import load_signature
+    from dse_cli.registry.store import SignatureStore
+    from dse_cli.report.policy_diff import view_policy
+    from dse_cli.runtime.policy import authored_policy
+    from dse_cli.workflows.policies import comparable_evaluations, find_policy
+
+    loaded = load_signature(opened, name)
+    store = SignatureStore(opened.paths.artifact(loaded.folder), opened.paths.locks)
+    model = ModelCatalog(opened.spec).resolve(opened.settings().default_model)
+    authored = authored_policy(loaded.signature, model=model)
+    left = find_policy(store, loaded.signature, authored, before)
+    right = find_policy(store, loaded.signature, authored, after)
+    first, second = comparable_evaluations(left, right)
+    return (
+        view_policy(left.label, left.policy, evaluation=first),
+        view_policy(right.label, right.policy, evaluation=second),
+    )

@@ -1,0 +1,31 @@
+"""``dse init``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dse_cli.cli.common import JsonOption, QuietOption, command
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("init")(init_command)
+
+
+def init_command(
+    folder: Annotated[Path, typer.Argument(help="Where; made if missing.")] = Path(),
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a working project: one signature, its dataset, its job, a CI workflow."""
+    with command(as_json=as_json, quiet=quiet) as out:
+        from dse_cli.workflows.init import init_project
+
+        written = init_project(folder)
+        for name in written:
+            out.text(name)
+        out.note("\nnext: dse check, then dse compile sentiment")
+        out.document("initialised", {"files": written})

@@ -1,0 +1,82 @@
+"""The ``dse`` command: registers one function per command and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from dse_cli import __version__
+from dse_cli.cli import (
+    cache,
+    check,
+    compile_,
+    config,
+    diff,
+    eval_,
+    export,
+    init,
+    list_,
+    models,
+    predict,
+    promote,
+    replay,
+    rollback,
+    schema,
+    show,
+)
+
+app = typer.Typer(
+    name="dse",
+    help="The compiler for prompts: search, measure, promote through a gate, replay offline.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for module in (
+    init,
+    check,
+    compile_,
+    eval_,
+    promote,
+    rollback,
+    replay,
+    predict,
+    diff,
+    show,
+    list_,
+    export,
+    schema,
+    config,
+):
+    module.register(app)
+app.add_typer(models.app, name="models")
+app.add_typer(cache.app, name="cache")
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"dse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """The compiler for prompts: search, measure, promote through a gate, replay offline."""
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except BrokenPipeError:
+        # `dse ... | head` closed the pipe: not an error, and nothing more can be written there.
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,94 @@
+"""``dse predict``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from dse_cli.cli.common import (
+    JsonOption,
+    Name,
+    NoCacheOption,
+    Out,
+    ProjectOption,
+    QuietOption,
+    command,
+    open_project,
+    run_async,
+    run_options,
+)
+from dse_cli.contracts.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from dse_cli.runtime.prediction import Prediction
+    from dse_cli.workflows.predict import ServedPolicy
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("predict")(predict_command)
+
+
+def predict_command(
+    name: Name,
+    fields: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(metavar="FIELD=VALUE...", help="The input; or JSON with --input."),
+    ] = None,
+    input_: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--input", metavar="JSON", help="The input as JSON; '-' reads stdin."),
+    ] = None,
+    policy: Annotated[
+        str, typer.Option(metavar="ID", help="active, default, or an artifact.")
+    ] = "active",
+    no_cache: NoCacheOption = False,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Predict one input through the active policy, and keep a receipt."""
+    with command(as_json=as_json, quiet=quiet) as out:
+        if (input_ is None) == (not fields):
+            raise UsageError(
+                "give the input as FIELD=VALUE arguments or with --input, not both",
+                hint=f"for example: dse predict {name} ticket='Where is my parcel?'",
+            )
+        from dse_cli.workflows.predict import ServedPolicy, parse_inputs
+
+        opened = open_project(project)
+        served = ServedPolicy(opened, name, run_options(opened, out, no_cache=no_cache), word=policy)
+        document = sys.stdin.read() if input_ == "-" else input_
+        value = parse_inputs(fields or [], document, served.policy)
+        _show(out, served, run_async(lambda: _predict(served, value)))
+
+
+async def _predict(served: ServedPolicy, value: dict[str, Any]) -> Prediction:
+    try:
+        return await served.predict(value)
+    finally:
+        await served.aclose()
+
+
+def _show(out: Out, served: ServedPolicy, prediction: Prediction) -> None:
+    error = prediction.error
+    body = {
+        "compiled_id": served.policy.id,
+        "output": prediction.output,
+        "error": None if error is None else error.to_json(),
+        "lm_calls": prediction.usage.lm_calls,
+        "repairs": prediction.usage.repairs,
+        "tokens": prediction.usage.total_tokens,
+        "model": prediction.served_model,
+    }
+    if error is None:
+        out.text(json.dumps(prediction.output, ensure_ascii=False))
+        out.document("predicted", body)
+        return
+    typer.echo(f"error: {error.kind}: {error.message}", err=True)
+    out.document(error.kind, body)
+    is_ours = error.kind == "decode"
+    raise typer.Exit(ExitCode.QUALITY if is_ours else ExitCode.INFRASTRUCTURE)

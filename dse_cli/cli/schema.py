@@ -1,0 +1,54 @@
+"""``dse schema``."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from dse_cli.cli.common import command
+
+
+class File(StrEnum):
+    """Files that have a schema."""
+
+    PROJECT = "dse.yaml"
+    SIGNATURE = "signature.yaml"
+    DATASET = "dataset.yaml"
+    JOB = "compile.yaml"
+    ARTIFACT = "artifact"
+    RECEIPT = "receipt"
+    HISTORY = "history"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("schema")(schema_command)
+
+
+def schema_command(file: Annotated[File, typer.Argument(help="Which file.")]) -> None:
+    """Print the JSON Schema of a file, for editors."""
+    with command():
+        typer.echo(json.dumps(_contract(file).model_json_schema(), indent=2, sort_keys=True))
+
+
+def _contract(file: File) -> Any:
+    from dse_cli.contracts.artifact import CompiledArtifact
+    from dse_cli.contracts.dataset import DatasetSpec
+    from dse_cli.contracts.history import HistoryRecord
+    from dse_cli.contracts.job import CompileJob
+    from dse_cli.contracts.project import ProjectSpec
+    from dse_cli.contracts.receipt import CompileReceipt
+    from dse_cli.contracts.signature import SignatureSpec
+
+    return {
+        File.PROJECT: ProjectSpec,
+        File.SIGNATURE: SignatureSpec,
+        File.DATASET: DatasetSpec,
+        File.JOB: CompileJob,
+        File.ARTIFACT: CompiledArtifact,
+        File.RECEIPT: CompileReceipt,
+        File.HISTORY: HistoryRecord,
+    }[file]

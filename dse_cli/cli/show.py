@@ -1,0 +1,49 @@
+"""``dse show``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dse_cli.cli.common import JsonOption, Name, ProjectOption, QuietOption, command, open_project
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("show")(show_command)
+
+
+def show_command(
+    name: Name,
+    policy: Annotated[str, typer.Argument(help="active, default, or an artifact.")] = "active",
+    prompt: Annotated[
+        bool, typer.Option("--prompt", help="The messages as the model gets them.")
+    ] = False,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Show a policy: its prompt, its params, what it scored, where it comes from."""
+    with command(as_json=as_json, quiet=quiet) as out:
+        from dse_cli.lm.catalog import ModelCatalog
+        from dse_cli.project.specs import load_signature
+        from dse_cli.registry.store import SignatureStore
+        from dse_cli.report.policy_text import policy_document, policy_lines, prompt_lines
+        from dse_cli.runtime.policy import authored_policy
+        from dse_cli.workflows.policies import find_policy
+
+        opened = open_project(project)
+        loaded = load_signature(opened, name)
+        store = SignatureStore(opened.paths.artifact(loaded.folder), opened.paths.locks)
+        model = ModelCatalog(opened.spec).resolve(opened.settings().default_model)
+        authored = authored_policy(loaded.signature, model=model)
+        named = find_policy(store, loaded.signature, authored, policy)
+        lines = (
+            prompt_lines(named.policy)
+            if prompt
+            else policy_lines(named.label, named.policy, named.artifact)
+        )
+        for line in lines:
+            out.text(line)
+        out.document("shown", policy_document(named.policy, named.artifact))

@@ -1,0 +1,109 @@
+"""``dse check``: every spec, hash, pointer and history chain; no model call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dse_cli.contracts.diagnostic import Diagnostic
+from dse_cli.contracts.errors import AlteredError, DseError, ExitCode, SpecError
+from dse_cli.project.specs import load_dataset_spec, load_signature
+from dse_cli.registry.store import SignatureStore, file_names
+from dse_cli.registry.verify import verify_store
+from dse_cli.evaluation.dataset_loader import load_dataset
+from dse_cli.workflows.compile_search import find_optimizer
+from dse_cli.workflows.inputs import load_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dse_cli.contracts.signature import Signature
+    from dse_cli.project.project import Project
+
+#: Outcomes of a diagnostic that mean integrity and not a wrong spec.
+INTEGRITY_OUTCOMES = frozenset({"altered", "integrity", "pointer_moved", "diverged"})
+
+
+def check_project(project: Project) -> list[Diagnostic]:
+    """Return every finding, sorted by file and line; errors and warnings."""
+    findings: list[Diagnostic] = []
+    checked_datasets: set[str] = set()
+    for name in project.signature_names():
+        signature = _signature(project, name, findings)
+        if signature is None:
+            continue
+        for variant in project.job_variants(name):
+            _guarded(findings, lambda: _check_job(project, name, variant, checked_datasets))
+    for dataset in project.dataset_names():
+        if dataset not in checked_datasets:
+            _guarded(findings, lambda: _check_dataset(project, dataset))
+    findings += _check_stores(project)
+    return sorted(set(findings))
+
+
+def gravest(findings: list[Diagnostic]) -> ExitCode:
+    """Return the exit code of the gravest finding: integrity, then spec, then stale."""
+    outcomes = {finding.outcome for finding in findings if finding.severity == "error"}
+    if outcomes & INTEGRITY_OUTCOMES:
+        return ExitCode.INTEGRITY
+    if outcomes - {"stale"}:
+        return ExitCode.USAGE
+    return ExitCode.QUALITY if outcomes else ExitCode.DONE
+
+
+def _signature(project: Project, name: str, findings: list[Diagnostic]) -> Signature | None:
+    found: list[Signature] = []
+    _guarded(findings, lambda: found.append(load_signature(project, name).signature))
+    return found[0] if found else None
+
+
+def _check_job(
+    project: Project, name: str, variant: str | None, checked_datasets: set[str]
+) -> None:
+    inputs = load_inputs(project, name, variant=variant)
+    checked_datasets.add(project.resolve_dataset(inputs.job.dataset))
+    find_optimizer(inputs)
+
+
+def _check_dataset(project: Project, name: str) -> None:
+    spec, document = load_dataset_spec(project, name)
+    folder = (project.root / document.name).parent
+    load_dataset(project.root, spec, None, folder=folder)
+
+
+def _check_stores(project: Project) -> list[Diagnostic]:
+    findings: list[Diagnostic] = []
+    signatures = set(project.signature_names())
+    for name in file_names(project.paths.artifacts):
+        store = SignatureStore(project.paths.artifact(name), project.paths.locks)
+        if not store.folder.is_dir():
+            continue
+        ignored: list[Diagnostic] = []
+        signature = _signature(project, name, ignored) if name in signatures else None
+        findings += verify_store(store, signature)
+        if name not in signatures:
+            message = "these artifacts belong to no signature"
+            hint = f"remove artifacts/{name}, or restore signatures/{name}/signature.yaml"
+            findings.append(
+                Diagnostic(
+                    f"artifacts/{name}", 0, 0, "orphan-artifacts", message, hint, severity="warning"
+                )
+            )
+    return findings
+
+
+def _guarded(findings: list[Diagnostic], work: Callable[[], object]) -> None:
+    """Run a check; what it raises becomes findings."""
+    try:
+        work()
+    except SpecError as error:
+        findings.extend(error.diagnostics)
+    except AlteredError as error:
+        findings.extend(getattr(error, "diagnostics", None) or [_plain(error)])
+    except DseError as error:
+        findings.append(_plain(error))
+
+
+def _plain(error: DseError) -> Diagnostic:
+    return Diagnostic(
+        "dse.yaml", 0, 0, error.outcome, error.message, error.hint, outcome=error.outcome
+    )
