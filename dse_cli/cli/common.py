@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Optional
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 Name = Annotated[str, typer.Argument(help="Signature: folder, id, or a prefix of either.")]
 ProjectOption = Annotated[
-    Optional[Path], typer.Option("--project", metavar="DIR", help="Project root.")  # noqa: UP045
+    Path | None, typer.Option("--project", metavar="DIR", help="Project root.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Ask the model again.")]
 ConcurrencyOption = Annotated[
-    Optional[int],  # noqa: UP045
+    int | None,
     typer.Option("--concurrency", "-c", min=1, max=1024, help="Cells in flight."),
 ]
 JobOption = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option("--job", metavar="VARIANT", help="Use compile.VARIANT.yaml."),
 ]
 
@@ -82,7 +82,7 @@ def command(*, as_json: bool = False, quiet: bool = False) -> Iterator[Out]:
         raise
     except BrokenPipeError:
         raise
-    except Exception as error:  # the process edge: a bug of ours, never the user's mistake
+    except Exception as error:  # noqa: BLE001 - the process edge: a bug of ours, not a mistake
         _report_bug(error)
 
 
@@ -142,7 +142,6 @@ def open_project(project: Path | None) -> Project:
 
 def run_options(
     project: Project,
-    out: Out,
     *,
     no_cache: bool = False,
     concurrency: int | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,16 +37,16 @@ def compile_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run of the same inputs.")
     ] = False,
-    seed: Annotated[Optional[int], typer.Option(help="Overrides the job's seed.")] = None,  # noqa: UP045
+    seed: Annotated[int | None, typer.Option(help="Overrides the job's seed.")] = None,
     model: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="ALIAS", help="Overrides the job's main model."),
     ] = None,
-    max_metric_calls: Annotated[Optional[int], typer.Option(min=1)] = None,  # noqa: UP045
-    max_lm_calls: Annotated[Optional[int], typer.Option(min=1)] = None,  # noqa: UP045
-    max_tokens: Annotated[Optional[int], typer.Option(min=1)] = None,  # noqa: UP045
-    max_cost_usd: Annotated[Optional[float], typer.Option(min=0.0)] = None,  # noqa: UP045
-    max_time_s: Annotated[Optional[float], typer.Option(min=0.001)] = None,  # noqa: UP045
+    max_metric_calls: Annotated[int | None, typer.Option(min=1)] = None,
+    max_lm_calls: Annotated[int | None, typer.Option(min=1)] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1)] = None,
+    max_cost_usd: Annotated[float | None, typer.Option(min=0.0)] = None,
+    max_time_s: Annotated[float | None, typer.Option(min=0.001)] = None,
     concurrency: ConcurrencyOption = None,
     no_cache: NoCacheOption = False,
     project: ProjectOption = None,
@@ -107,12 +107,12 @@ def _compile(
     with showing(out) as bar:
         catalog = ModelCatalog(opened.spec, progress=WeightsProgress(bar))
         inputs = load_inputs(opened, name, variant=job, overrides=overrides, catalog=catalog)
-        plan = run_async(lambda: plan_compile(inputs, run_options(opened, out, **run)))
+        plan = run_async(lambda: plan_compile(inputs, run_options(opened, **run)))
         if dry_run:
             _show_plan(out, plan)
             return
         observer = watcher(bar, plan.metric_calls)
-        options = run_options(opened, out, observer=observer, **run)
+        options = run_options(opened, observer=observer, **run)
         try:
             result = run_async(lambda: compile_signature(inputs, options, resume=resume))
         except KeyboardInterrupt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,21 +37,21 @@ def eval_command(
         str, typer.Option(metavar="ID", help="active, default, or an artifact.")
     ] = "active",
     against: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="ID", help="Compare with active, default, or an artifact."),
     ] = None,
     split: Annotated[str, typer.Option(help="train or val; the holdout is for the gate.")] = "val",
-    tag: Annotated[Optional[list[str]], typer.Option(help="Rows with this tag.")] = None,  # noqa: UP045
-    id_: Annotated[Optional[list[str]], typer.Option("--id", help="This row.")] = None,  # noqa: UP045
-    sample: Annotated[Optional[int], typer.Option(min=1, help="Draw N rows.")] = None,  # noqa: UP045
-    limit: Annotated[Optional[int], typer.Option(min=1, help="First N rows.")] = None,  # noqa: UP045
+    tag: Annotated[list[str] | None, typer.Option(help="Rows with this tag.")] = None,
+    id_: Annotated[list[str] | None, typer.Option("--id", help="This row.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Draw N rows.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="First N rows.")] = None,
     repeat: Annotated[int, typer.Option(min=1, max=100, help="Rollouts a row.")] = 1,
     fail_under: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(min=0.0, max=1.0, help="Exit 1 below this mean reward."),
     ] = None,
     max_regression: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(min=0.0, max=1.0, help="Exit 1 when worse than --against by more."),
     ] = None,
     rows: Annotated[bool, typer.Option("--rows", help="Print every imperfect row.")] = False,
@@ -121,7 +121,7 @@ def _evaluate(
         chosen = Selection(**selection)
         cells = len(select_rows(inputs, chosen)) * repeat * (1 if against is None else 2)
         args = (inputs.store, inputs.signature, inputs.base)
-        options = run_options(opened, out, observer=watcher(bar, cells), **run)
+        options = run_options(opened, observer=watcher(bar, cells), **run)
         measured = find_policy(*args, policy)
         other = None if against is None else find_policy(*args, against)
         result: EvalReport = run_async(
@@ -132,9 +132,7 @@ def _evaluate(
     return result
 
 
-def _outcome(
-    report: EvalReport, fail_under: float | None, max_regression: float | None
-) -> str:
+def _outcome(report: EvalReport, fail_under: float | None, max_regression: float | None) -> str:
     mean = report.summary.mean
     if fail_under is not None and (mean is None or mean < fail_under):
         return "under_threshold"

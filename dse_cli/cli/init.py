@@ -22,10 +22,11 @@ def init_command(
 ) -> None:
     """Make a working project: one signature, its dataset, its job, a CI workflow."""
     with command(as_json=as_json, quiet=quiet) as out:
-        from dse_cli.workflows.init import init_project
+        from dse_cli.workflows.init import SIGNATURE, init_project
 
         written = init_project(folder)
         for name in written:
             out.text(name)
-        out.note("\nnext: dse check, then dse compile sentiment")
-        out.document("initialised", {"files": written})
+        where = "" if folder == Path() else f"cd {folder}, then "
+        out.note(f"\nnext: {where}dse check, then dse compile {SIGNATURE}")
+        out.document("initialised", {"files": written, "signature": SIGNATURE})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def list_command(
     name: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Argument(help="Signature; all of them when omitted."),
     ] = None,
     project: ProjectOption = None,

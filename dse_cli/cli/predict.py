@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,11 +35,11 @@ def register(app: typer.Typer) -> None:
 def predict_command(
     name: Name,
     fields: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Argument(metavar="FIELD=VALUE...", help="The input; or JSON with --input."),
     ] = None,
     input_: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option("--input", metavar="JSON", help="The input as JSON; '-' reads stdin."),
     ] = None,
     policy: Annotated[
@@ -60,7 +60,7 @@ def predict_command(
         from dse_cli.workflows.predict import ServedPolicy, parse_inputs
 
         opened = open_project(project)
-        served = ServedPolicy(opened, name, run_options(opened, out, no_cache=no_cache), word=policy)
+        served = ServedPolicy(opened, name, run_options(opened, no_cache=no_cache), word=policy)
         document = sys.stdin.read() if input_ == "-" else input_
         value = parse_inputs(fields or [], document, served.policy)
         _show(out, served, run_async(lambda: _predict(served, value)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def promote_command(
     name: Name,
     artifact: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Argument(help="Artifact: file name, id prefix or run prefix."),
     ] = None,
     latest: Annotated[
@@ -84,7 +84,7 @@ def _promote(
         if dry_run:
             _show_plan(out, plan)
             return
-        options = run_options(opened, out, observer=watcher(bar, plan.metric_calls), **run)
+        options = run_options(opened, observer=watcher(bar, plan.metric_calls), **run)
         result: Promotion = run_async(lambda: promote_policy(inputs, word, options))
     _show(out, inputs.name, result)
     if not result.moved:

@@ -54,19 +54,19 @@ def replay_command(
     """Prove that an artifact is what its receipt says it is."""
     with command(as_json=as_json, quiet=quiet) as out:
         opened = open_project(project)
-        report = _replay(out, opened, run, mode, concurrency)
+        report = _replay(opened, run, mode, concurrency)
         same = report.winner in (None, report.recorded) and report.diverged_at is None
         _show(out, report, same=same)
         if not same:
             raise typer.Exit(ExitCode.QUALITY)
 
 
-def _replay(out: Out, opened: Any, run: str, mode: Mode, concurrency: int | None) -> ReplayReport:
+def _replay(opened: Any, run: str, mode: Mode, concurrency: int | None) -> ReplayReport:
     from dse_cli.workflows.replay import replay_strict, replay_until_divergence, verify_run
 
     if mode is Mode.VERIFY:
         return verify_run(opened, run)
-    options = run_options(opened, out, concurrency=concurrency)
+    options = run_options(opened, concurrency=concurrency)
     play = replay_strict if mode is Mode.STRICT else replay_until_divergence
     report: ReplayReport = run_async(lambda: play(opened, run, options))
     return report

@@ -1,1 +1,1 @@
-"""Pure data: one file per contract, no IO. Everything above imports these; they import nothing above."""
+"""Pure data: one file per contract, no IO. Everything above imports these."""

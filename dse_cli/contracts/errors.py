@@ -139,7 +139,9 @@ class BudgetExhaustedError(InfrastructureError):
 
     outcome = "budget"
 
-    def __init__(self, budget: str, limit: float, needed: float, *, hint: str | None = None) -> None:
+    def __init__(
+        self, budget: str, limit: float, needed: float, *, hint: str | None = None
+    ) -> None:
         super().__init__(f"budget {budget} = {limit:g} does not cover {needed:g}", hint=hint)
         self.budget = budget
         self.limit = limit

@@ -18,7 +18,7 @@ HistoryEvent = Literal["promote", "refuse", "rollback"]
 
 
 class PolicyRef(Contract):
-    """A policy and the artifact file that holds it; ``artifact`` is None for the authored policy."""
+    """A policy and the artifact file that holds it, None for the authored policy."""
 
     compiled_id: Sha256
     artifact: str | None

@@ -126,6 +126,27 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class CallFailure:
+    """A call that ended without an answer after its retries.
+
+    It changed what came next, so it is part of the record of a run, and a replay fails there again.
+    It is never cached and never kept for resuming: the next attempt asks the model.
+
+    Attributes:
+        kind: ``provider`` or ``timeout``.
+        message: one sentence without secrets.
+        status: the HTTP status, None when there was no answer.
+    """
+
+    kind: Literal["provider", "timeout"]
+    message: str
+    status: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "message": self.message, "status": self.status}
+
+
+@dataclass(frozen=True, slots=True)
 class LmResponse:
     """What the model answered.
 

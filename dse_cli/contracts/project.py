@@ -94,7 +94,9 @@ class ProjectSpec(Contract):
                 raise ValueError(f"the alias {name!r} is built in and cannot be redefined")
         known = sorted([*self.models, *EMBEDDED_ALIASES])
         if self.default_model not in known:
-            raise ValueError(f"default_model {self.default_model!r} is not one of {', '.join(known)}")
+            raise ValueError(
+                f"default_model {self.default_model!r} is not one of {', '.join(known)}"
+            )
         return self
 
 

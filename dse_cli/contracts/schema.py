@@ -49,13 +49,8 @@ def expand(fields: Mapping[str, Any]) -> Schema:
         return dict(fields)
     properties: dict[str, Any] = {}
     required: list[str] = []
-    for name, fragment in fields.items():
-        if isinstance(fragment, str):
-            if fragment not in JSON_TYPES:
-                raise ValueError(
-                    f"{name!r}: {fragment!r} is not a type; expected one of {', '.join(JSON_TYPES)}"
-                )
-            fragment = {"type": fragment}
+    for name, written in fields.items():
+        fragment = {"type": _type_word(name, written)} if isinstance(written, str) else written
         if not isinstance(fragment, Mapping):
             raise ValueError(f"{name!r}: expected a type word or a JSON Schema mapping")
         optional = fragment.get("optional", False)
@@ -72,21 +67,77 @@ def expand(fields: Mapping[str, Any]) -> Schema:
     }
 
 
+def _type_word(name: str, word: str) -> str:
+    if word not in JSON_TYPES:
+        raise ValueError(
+            f"{name!r}: {word!r} is not a type; expected one of {', '.join(JSON_TYPES)}"
+        )
+    return word
+
+
 #: The words of JSON Schema 2020-12 that are accepted; a typo must not become "anything goes".
 KEYWORDS = frozenset(
     {
-        "$schema", "$id", "$defs", "$ref", "$comment", "title", "description", "default",
-        "examples", "deprecated", "type", "enum", "const", "properties", "required",
-        "additionalProperties", "patternProperties", "propertyNames", "minProperties",
-        "maxProperties", "items", "prefixItems", "contains", "minContains", "maxContains",
-        "minItems", "maxItems", "uniqueItems", "minLength", "maxLength", "pattern", "format",
-        "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "allOf",
-        "anyOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas",
+        "$schema",
+        "$id",
+        "$defs",
+        "$ref",
+        "$comment",
+        "title",
+        "description",
+        "default",
+        "examples",
+        "deprecated",
+        "type",
+        "enum",
+        "const",
+        "properties",
+        "required",
+        "additionalProperties",
+        "patternProperties",
+        "propertyNames",
+        "minProperties",
+        "maxProperties",
+        "items",
+        "prefixItems",
+        "contains",
+        "minContains",
+        "maxContains",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "format",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "else",
+        "dependentRequired",
+        "dependentSchemas",
     }
 )
 _SCHEMA_MAPS = ("properties", "patternProperties", "$defs", "dependentSchemas")
 _SCHEMA_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-_SCHEMAS = ("items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else")
+_SCHEMAS = (
+    "items",
+    "additionalProperties",
+    "propertyNames",
+    "contains",
+    "not",
+    "if",
+    "then",
+    "else",
+)
 
 
 def schema_problems(schema: Any, location: tuple[str | int, ...] = ()) -> list[SchemaProblem]:
@@ -114,7 +165,9 @@ def _unknown_words(schema: Any, location: tuple[str | int, ...]) -> list[SchemaP
             found.append(SchemaProblem((*location, word), f"{word!r} is not a JSON Schema keyword"))
     ref = schema.get("$ref")
     if isinstance(ref, str) and not ref.startswith("#"):
-        found.append(SchemaProblem((*location, "$ref"), "only references inside the file are followed"))
+        found.append(
+            SchemaProblem((*location, "$ref"), "only references inside the file are followed")
+        )
     for word in _SCHEMA_MAPS:
         children = schema.get(word)
         if isinstance(children, Mapping):

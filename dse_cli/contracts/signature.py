@@ -23,7 +23,9 @@ from dse_cli.contracts.prompt_ir import (
 )
 from dse_cli.contracts.schema import Checker, Schema, expand
 
-SIGNATURE_ID_PATTERN = r"^@[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)+/[A-Z][A-Za-z0-9]*\.v[1-9][0-9]*$"
+SIGNATURE_ID_PATTERN = (
+    r"^@[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)+/[A-Z][A-Za-z0-9]*\.v[1-9][0-9]*$"
+)
 SignatureId = Annotated[str, Field(pattern=SIGNATURE_ID_PATTERN)]
 
 EXPORT_FORMAT = "dse/signature_contract/v1"
@@ -88,7 +90,9 @@ class SignatureSpec(Contract):
             if isinstance(block, ToolPolicyBlock):
                 unknown = {*block.tool_policy.allowed, *block.tool_policy.timeout_ms} - set(names)
                 if unknown:
-                    raise ValueError(f"tool_policy names tools that are not declared: {sorted(unknown)}")
+                    raise ValueError(
+                        f"tool_policy names tools that are not declared: {sorted(unknown)}"
+                    )
         return self
 
 

@@ -1,8 +1,8 @@
 """The evaluation engine: one for every optimizer, for ``dse eval``, the gates and replay.
 
-``evaluate_many`` fills cells of the score matrix. Before a batch, the cells that the matrix does not
-hold yet are checked against the budget: they fit, or the batch does not start. A batch is filled
-whole or not at all, so what a search sees never depends on the order of completion.
+``evaluate_many`` fills cells of the score matrix. Before a batch, the cells that the matrix does
+not hold yet are checked against the budget: they fit, or the batch does not start. A batch is
+filled whole or not at all, so what a search sees never depends on the order of completion.
 """
 
 from __future__ import annotations

@@ -51,9 +51,7 @@ class ScoreMatrix:
     def mean(self, candidate: str, rows: Sequence[Row], rollouts: int = 1) -> float | None:
         """Return the mean reward over the cells that have one; None when none has."""
         rewards = [
-            cell.reward
-            for cell in self.cells(candidate, rows, rollouts)
-            if cell.reward is not None
+            cell.reward for cell in self.cells(candidate, rows, rollouts) if cell.reward is not None
         ]
         return math.fsum(rewards) / len(rewards) if rewards else None
 

@@ -17,7 +17,6 @@ from dse_cli.contracts.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-SIZE_LIMIT = 4 * 2**30  #: bytes; the oldest entries are evicted above it
 _DATABASE = "cache.db"
 _BUSY_S = 5.0
 
@@ -58,10 +57,9 @@ def open_cache(folder: Path) -> Any:
             str(folder),
             timeout=_BUSY_S,
             disk=SafeDisk,
-            eviction_policy="least-recently-stored",  # the policies that follow reads write on each
+            eviction_policy="none",  # responses were paid for: only `dse cache clear` drops them
             statistics=0,
             tag_index=0,
-            size_limit=SIZE_LIMIT,
             disk_min_file_size=2**17,
             sqlite_journal_mode="wal",
             sqlite_synchronous=1,  # survives kill -9; a power cut may lose the last entries

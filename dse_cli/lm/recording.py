@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dse_cli.contracts.errors import ProviderError
+from dse_cli.contracts.lm import CallFailure, LmResponse
+from dse_cli.lm.failures import error_of, failure_of
 from dse_cli.lm.transcript import PathReusedError, Transcript
 
 if TYPE_CHECKING:
-    from dse_cli.contracts.lm import LmRequest, LmResponse
+    from dse_cli.contracts.lm import LmRequest
     from dse_cli.lm.journal import Journal
     from dse_cli.lm.layer import Layer
 
@@ -17,7 +20,8 @@ class RecordingLayer:
     """Records what passes, and answers what is already on record without asking again.
 
     A call is on record when the transcript holds its path, or the loaded journal its path and
-    request (a resumed run). Errors are not recorded: they are not answers.
+    request (a resumed run). A call that fails after its retries is recorded as a failure, because
+    it changes what comes next; the journal does not keep it, so that a resumed run asks again.
 
     Attributes:
         resumed: calls answered from the journal.
@@ -41,7 +45,7 @@ class RecordingLayer:
         if known is not None:
             if known.request.key != request.key:
                 raise PathReusedError(f"two different calls under the path {request.path!r}")
-            return replace(known.response, paid=False)
+            return _again(known.outcome, paid=False)
         found = self._journal.find(request) if self._journal is not None else None
         if found is not None:
             self.resumed += 1
@@ -49,11 +53,16 @@ class RecordingLayer:
             return replace(found, paid=False)
         if not request.path:
             raise PathReusedError("a call without a logical path cannot be recorded")
-        response = await self._inner.complete(request)
+        try:
+            response = await self._inner.complete(request)
+        except ProviderError as error:
+            if request.path not in self._transcript:
+                self._transcript.record(request, failure_of(error))
+            raise
         # The same path may have been asked twice at once: the first answer is the record.
         known = self._transcript.get(request.path)
         if known is not None and known.request.key == request.key:
-            return replace(known.response, paid=response.paid)
+            return _again(known.outcome, paid=response.paid)
         self._transcript.record(request, response)
         if self._journal is not None:
             self._journal.append(request, response)
@@ -64,3 +73,10 @@ class RecordingLayer:
             self._journal.sync()
             self._journal.close()
         await self._inner.aclose()
+
+
+def _again(outcome: LmResponse | CallFailure, *, paid: bool) -> LmResponse:
+    """Answer with what is on record, or fail as it did."""
+    if isinstance(outcome, CallFailure):
+        raise error_of(outcome)
+    return replace(outcome, paid=paid)

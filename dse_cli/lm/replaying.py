@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from dse_cli.contracts.errors import DivergenceError
+from dse_cli.contracts.lm import CallFailure
+from dse_cli.lm.failures import error_of
 from dse_cli.lm.request_text import nearest_request, request_diff
 
 if TYPE_CHECKING:
@@ -54,7 +56,9 @@ class ReplayingLayer:
         call = self._transcript.get(request.path)
         if call is not None and call.request.key == request.key:
             self.served += 1
-            return replace(call.response, paid=False)
+            if isinstance(call.outcome, CallFailure):
+                raise error_of(call.outcome)
+            return replace(call.outcome, paid=False)
         error = divergence(self._transcript, request)
         self._divergences[request.path] = error
         if self._inner is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dse_cli.canonical import canonical_bytes, canonical_text, sha256_of_text
 from dse_cli.contracts.errors import IntegrityError
+from dse_cli.contracts.lm import CallFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,10 +48,10 @@ class TranscriptFiles:
 
 
 class Call(NamedTuple):
-    """One recorded call."""
+    """One recorded call: a request and its answer, or why there was none."""
 
     request: LmRequest
-    response: LmResponse
+    outcome: LmResponse | CallFailure
 
 
 class Transcript:
@@ -78,18 +79,18 @@ class Transcript:
         for path in self.paths():
             yield path, self._calls[path]
 
-    def record(self, request: LmRequest, response: LmResponse) -> None:
+    def record(self, request: LmRequest, outcome: LmResponse | CallFailure) -> None:
         """Keep a call under ``request.path``; the same call again changes nothing.
 
         Raises:
-            PathReusedError: no path, or another request or response is already there.
+            PathReusedError: no path, or another request or outcome is already there.
         """
         if not request.path:
             raise PathReusedError("a call without a logical path cannot be recorded")
         known = self._calls.get(request.path)
         if known is None:
-            self._calls[request.path] = Call(request, response)
-        elif known.request.key != request.key or known.response != response:
+            self._calls[request.path] = Call(request, outcome)
+        elif known.request.key != request.key or known.outcome != outcome:
             raise PathReusedError(f"two different calls under the path {request.path!r}")
 
     def forget(self, paths: Iterable[str]) -> None:
@@ -138,8 +139,13 @@ def call_to_json(path: str, call: Call, texts: dict[str, str]) -> dict[str, Any]
         texts[digest] = text
         return digest
 
-    request, response = call
+    request, outcome = call
     schema = request.response_schema
+    ended: dict[str, Any]
+    if isinstance(outcome, CallFailure):
+        ended = {"error": outcome.to_json()}
+    else:
+        ended = {"response": {**outcome.to_json(), "text": name(outcome.text)}}
     return {
         "path": path,
         "request_key": request.key,
@@ -148,7 +154,7 @@ def call_to_json(path: str, call: Call, texts: dict[str, str]) -> dict[str, Any]
         "sampling": request.sampling.to_json(),
         "response_schema": None if schema is None else name(canonical_text(schema)),
         "rollout": request.rollout,
-        "response": {**response.to_json(), "text": name(response.text)},
+        **ended,
     }
 
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dse_cli.canonical import NotCanonicalError, canonical_bytes, sha256_of_text
 from dse_cli.contracts.errors import AlteredError
-from dse_cli.contracts.lm import LmRequest, Message, ModelIdentity, Sampling
+from dse_cli.contracts.lm import (
+    CallFailure,
+    LmRequest,
+    LmResponse,
+    Message,
+    ModelIdentity,
+    Sampling,
+)
+from dse_cli.lm.failures import read_failure
 from dse_cli.lm.response_json import read_response
 from dse_cli.lm.transcript import (
     Call,
@@ -44,7 +52,7 @@ def read_transcript(calls: bytes | None, texts: bytes | None, name: str) -> Tran
             raise _altered(where, f"the path {path!r} is out of order or there twice")
         if canonical_bytes(call_to_json(path, call, used)) != line:
             raise _altered(where, "the line has keys or values that do not belong there")
-        transcript.record(call.request, call.response)
+        transcript.record(call.request, call.outcome)
         before = path
     for number, digest in enumerate(known, start=1):
         if digest not in used:
@@ -101,13 +109,18 @@ def _read_call(entry: dict[str, Any], texts: dict[str, str], where: str) -> Call
             rollout=_of_type(entry["rollout"], int),
             path=_of_type(entry["path"], str),
         )
-        response = read_response({**entry["response"], "text": text_of(entry["response"]["text"])})
+        outcome: LmResponse | CallFailure
+        if "error" in entry:
+            outcome = read_failure(entry["error"])
+        else:
+            said = entry["response"]
+            outcome = read_response({**said, "text": text_of(said["text"])})
         key = entry["request_key"]
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise _altered(where, f"the line has another shape: {error}") from None
     if request.key != key:
         raise _altered(where, f"the request does not have the key {key!r}")
-    return Call(request, response)
+    return Call(request, outcome)
 
 
 def _message(role: Any, content: str) -> Message:

@@ -73,7 +73,9 @@ def demo_pool(search: Search) -> list[Row]:
         return []
     rows = [row for row in search.train if set(space.tags) <= set(row.tags)]
     if space.pool_size is not None and space.pool_size < len(rows):
-        rows = substream(search.seed, "fewshot_greedy_forward", "pool").sample(rows, space.pool_size)
+        rows = substream(search.seed, "fewshot_greedy_forward", "pool").sample(
+            rows, space.pool_size
+        )
     return sorted(rows, key=lambda row: row.id)
 
 

@@ -1,4 +1,4 @@
-"""``joint_instruction_grid_then_fewshot_greedy_forward.v1``: the grid, then demos for its winner."""
+"""``joint_instruction_grid_then_fewshot_greedy_forward.v1``: the grid, then demos."""
 
 from __future__ import annotations
 

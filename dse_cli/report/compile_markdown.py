@@ -59,7 +59,11 @@ def _lines(
         yield ""
         yield "```diff"
         yield from difflib.unified_diff(
-            authored_instruction.splitlines(), over.text.splitlines(), "authored", "compiled", lineterm=""
+            authored_instruction.splitlines(),
+            over.text.splitlines(),
+            "authored",
+            "compiled",
+            lineterm="",
         )
         yield "```"
     if artifact.params.few_shot is not None:

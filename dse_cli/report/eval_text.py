@@ -24,12 +24,14 @@ def eval_lines(
     comparison: PairedTest | None,
 ) -> Iterator[str]:
     """Yield the table of an evaluation."""
-    yield f"{'policy':<28} {'mean':>6}  {'95 % CI':<14} {'n':>5} {'outages':>8} {'tokens':>9} {'cost':>9}"
+    yield (
+        f"{'policy':<28} {'mean':>6}  {'95 % CI':<14} {'n':>5} {'outages':>8} {'tokens':>9} "
+        f"{'cost':>9}"
+    )
     yield _line(label, summary)
     if against is not None and other is not None:
         yield _line(against, other)
     if comparison is not None:
-
         yield ""
         yield gate_line(comparison, None)
         yield f"{comparison.wins} rows won, {comparison.losses} lost, {comparison.ties} tied"
@@ -44,7 +46,8 @@ def eval_lines(
     if summary.repeat is not None:
         repeat = summary.repeat
         yield ""
-        yield f"  pass@{repeat.rollouts} {100 * repeat.pass_at_k:.1f}   pass^{repeat.rollouts} {100 * repeat.pass_hat_k:.1f}"
+        k = repeat.rollouts
+        yield f"  pass@{k} {100 * repeat.pass_at_k:.1f}   pass^{k} {100 * repeat.pass_hat_k:.1f}"
     if summary.failures:
         yield ""
         kinds = ", ".join(f"{kind} {count}" for kind, count in summary.failures.items())
@@ -93,7 +96,9 @@ def _line(label: str, summary: EvalSummary) -> str:
     known = summary.prompt_tokens is not None and summary.completion_tokens is not None
     tokens = (summary.prompt_tokens or 0) + (summary.completion_tokens or 0) if known else "?"
     cost = "unknown" if summary.cost.kind == "unknown" else f"${summary.cost.nano_usd / NANO:.4f}"
-    return f"{label[:28]:<28} {mean:>6}  {shown:<14} {summary.n:>5} {outages:>8} {tokens:>9} {cost:>9}"
+    return (
+        f"{label[:28]:<28} {mean:>6}  {shown:<14} {summary.n:>5} {outages:>8} {tokens:>9} {cost:>9}"
+    )
 
 
 def _short(text: str) -> str:

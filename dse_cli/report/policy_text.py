@@ -22,7 +22,8 @@ def policy_lines(label: str, policy: Policy, artifact: CompiledArtifact | None) 
         provenance, optimizer = artifact.provenance, artifact.optimizer
         yield f"run         {short(provenance.run)}, seed {provenance.seed}"
         yield f"optimizer   {optimizer.id}, stopped: {optimizer.stop_reason.kind}"
-        yield f"val         {_points(artifact.baseline.mean)} -> {_points(artifact.evaluation.mean)}"
+        before, after = _points(artifact.baseline.mean), _points(artifact.evaluation.mean)
+        yield f"val         {before} -> {after}"
     yield ""
     yield "instruction"
     yield from (f"  {line}" for line in policy.instruction.strip().splitlines())

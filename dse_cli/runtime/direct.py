@@ -1,4 +1,4 @@
-"""``direct.v1``: render, call, decode, and a bounded repair that says which field failed and why."""
+"""``direct.v1``: render, call, decode, and a bounded repair that says what failed and why."""
 
 from __future__ import annotations
 
@@ -277,5 +277,3 @@ def check_input(policy: Policy, value: Mapping[str, Any]) -> None:
         f"{where} does not fit {policy.signature.id}: {problem.message}",
         hint=f"the input has the fields: {expected}" if expected else None,
     )
-
-

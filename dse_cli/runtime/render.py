@@ -98,9 +98,7 @@ def _section(policy: Policy, block: Block) -> str:
 def _demo_section(policy: Policy) -> str:
     if policy.render.demos != "section" or not policy.demos:
         return ""
-    lines = [
-        canonical_text({"input": demo.input, "output": demo.output}) for demo in policy.demos
-    ]
+    lines = [canonical_text({"input": demo.input, "output": demo.output}) for demo in policy.demos]
     return "\n".join([DEMOS_HEADING, *lines])
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dse_cli.contracts.diagnostic import Diagnostic
 from dse_cli.contracts.errors import AlteredError, DseError, ExitCode, SpecError
+from dse_cli.evaluation.dataset_loader import load_dataset
 from dse_cli.project.specs import load_dataset_spec, load_signature
 from dse_cli.registry.store import SignatureStore, file_names
 from dse_cli.registry.verify import verify_store
-from dse_cli.evaluation.dataset_loader import load_dataset
 from dse_cli.workflows.compile_search import find_optimizer
 from dse_cli.workflows.inputs import load_inputs
 
@@ -32,10 +33,10 @@ def check_project(project: Project) -> list[Diagnostic]:
         if signature is None:
             continue
         for variant in project.job_variants(name):
-            _guarded(findings, lambda: _check_job(project, name, variant, checked_datasets))
+            _guarded(findings, partial(_check_job, project, name, variant, checked_datasets))
     for dataset in project.dataset_names():
         if dataset not in checked_datasets:
-            _guarded(findings, lambda: _check_dataset(project, dataset))
+            _guarded(findings, partial(_check_dataset, project, dataset))
     findings += _check_stores(project)
     return sorted(set(findings))
 

@@ -1,4 +1,4 @@
-"""``dse compile``: plan, search, write. Resumable; a rerun with the same responses changes nothing."""
+"""``dse compile``: plan, search, write. Resumable; the same responses write the same bytes."""
 
 from __future__ import annotations
 

@@ -67,7 +67,9 @@ def build_outputs(
     """
     run = sha256_of({"inputs": inputs.run_inputs_hash, "transcript": transcript.digest})
     artifact = _artifact(inputs, outcome, run, transcript.digest)
-    report = compile_report(inputs.name, artifact, _candidates(outcome), inputs.signature.instruction)
+    report = compile_report(
+        inputs.name, artifact, _candidates(outcome), inputs.signature.instruction
+    )
     files = RunFiles(transcript.calls, transcript.texts, report.encode())
     return CompileOutputs(artifact, _receipt(inputs, outcome, artifact, files), files)
 
@@ -195,7 +197,9 @@ def dependencies(inputs: JobInputs) -> tuple[Resource, ...]:
         "reward": inputs.reward.hash,
         "train-rows": rows_hash(inputs.dataset.split("train")),
         "val-rows": rows_hash(inputs.rows("val")),
-        **{f"signature/{name}": digest for name, digest in inputs.signature.contract_hashes.items()},
+        **{
+            f"signature/{name}": digest for name, digest in inputs.signature.contract_hashes.items()
+        },
     }
     return tuple(
         Resource(name=name, digest=Digest(sha256=digest.removeprefix("sha256:")))

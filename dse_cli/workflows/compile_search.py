@@ -56,18 +56,26 @@ def find_optimizer(inputs: JobInputs) -> tuple[Registered[Any], Contract]:
     if registered is None:
         hint = did_you_mean(job.optimizer.id, sorted(OPTIMIZERS), otherwise="optimizers")
         message = f"there is no optimizer {job.optimizer.id!r}"
-        raise SpecError([document.diagnostic(("optimizer", "id"), "unknown-optimizer", message, hint)])
+        raise SpecError(
+            [document.diagnostic(("optimizer", "id"), "unknown-optimizer", message, hint)]
+        )
     problems = []
     searches = registered.optimizer.searches
     for part in PARTS:
         if getattr(job.search_space, part) and part not in searches:
             message = f"{job.optimizer.id} does not search {part!r}"
             hint = f"it searches: {', '.join(sorted(searches))}"
-            problems.append(document.diagnostic(("search_space", part), "unused-search-space", message, hint, key=True))
+            problems.append(
+                document.diagnostic(
+                    ("search_space", part), "unused-search-space", message, hint, key=True
+                )
+            )
     if not any(getattr(job.search_space, part) for part in searches):
         message = f"the search space has nothing for {job.optimizer.id} to search"
         hint = f"give it at least one of: {', '.join(sorted(searches))}"
-        problems.append(document.diagnostic(("optimizer", "id"), "empty-search-space", message, hint))
+        problems.append(
+            document.diagnostic(("optimizer", "id"), "empty-search-space", message, hint)
+        )
     config: Contract | None = None
     try:
         config = registered.parse(job.optimizer.config)

@@ -1,9 +1,74 @@
-"""``dse init``: placeholder."""
+"""``dse init``: a working project, copied byte for byte from the templates in this package.
+
+Nothing is filled in: a template is the file that will be written. In the package a name that begins
+with a dot is spelled ``dot_``, so that no tool takes a template for its own configuration.
+"""
+
 from __future__ import annotations
 
-from pathlib import Path
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from dse_cli.contracts.errors import UsageError
+from dse_cli.registry.atomic import write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.resources.abc import Traversable
+    from pathlib import Path
+
+#: The signature of the templates, as commands take it.
+SIGNATURE: Final = "review-intent"
+_DOT: Final = "dot_"
 
 
 def init_project(folder: Path) -> list[str]:
-    """Write a project."""
-    raise NotImplementedError
+    """Write a project into ``folder``, which is made if missing.
+
+    Returns:
+        The names of the files, relative to ``folder``, sorted.
+
+    Raises:
+        UsageError: one of the files is there already, or a file stands where a folder must be;
+            nothing was written.
+        InfrastructureError: the system refuses to write.
+    """
+    templates = dict(sorted(_templates(files("dse_cli.workflows") / "templates" / "init", "")))
+    taken = sorted({name for path in templates if (name := _in_the_way(folder, path))})
+    if taken:
+        raise UsageError(
+            f"nothing was written, because there is already: {', '.join(taken)}",
+            hint="choose an empty folder: dse init FOLDER",
+        )
+    for name, source in templates.items():
+        write_atomic(folder / name, source.read_bytes())
+    return list(templates)
+
+
+def _templates(source: Traversable, parent: str) -> Iterator[tuple[str, Traversable]]:
+    """Yield the name that each template gets in a project, and the template."""
+    for entry in source.iterdir():
+        name = parent + entry.name
+        if entry.name.startswith(_DOT):
+            name = f"{parent}.{entry.name.removeprefix(_DOT)}"
+        if entry.is_dir():
+            yield from _templates(entry, f"{name}/")
+        else:
+            yield name, entry
+
+
+def _in_the_way(folder: Path, name: str) -> str | None:
+    """Return what stands where ``name`` must be written, or None."""
+    if folder.is_symlink() or folder.exists():
+        if not folder.is_dir():
+            return str(folder)
+    else:
+        return None
+    path = folder
+    for part in name.split("/"):
+        path /= part
+        is_last = path == folder / name
+        # A dangling link does not exist, but a write would go through it or replace it.
+        if path.is_symlink() or (path.exists() and (is_last or not path.is_dir())):
+            return path.relative_to(folder).as_posix()
+    return None

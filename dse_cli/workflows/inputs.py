@@ -194,9 +194,7 @@ def _overridden(job: CompileJob, overrides: dict[str, Any]) -> CompileJob:
     changes: dict[str, Any] = {}
     for key, value in overrides.items():
         current = getattr(job, key)
-        changes[key] = (
-            current.model_copy(update=value) if isinstance(value, dict) else value
-        )
+        changes[key] = current.model_copy(update=value) if isinstance(value, dict) else value
     return job.model_copy(update=changes) if changes else job
 
 
@@ -213,7 +211,9 @@ def _resolved(job: CompileJob, catalog: ModelCatalog) -> CompileJob:
 
 def _check_reward(reward: Reward, signature: Signature, document: YamlDocument) -> None:
     problems = [
-        document.diagnostic(("reward", *problem.location), "bad-reward", problem.message, problem.hint)
+        document.diagnostic(
+            ("reward", *problem.location), "bad-reward", problem.message, problem.hint
+        )
         for problem in reward.check(signature)
     ]
     if problems:

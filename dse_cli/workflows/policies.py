@@ -57,7 +57,9 @@ def find_policy(
         active = active_policy(store, signature)
         if active is None:
             return _authored(authored)
-        return _compiled(f"active {short(active.ref.compiled_id)}", signature, active.artifact, active.ref)
+        return _compiled(
+            f"active {short(active.ref.compiled_id)}", signature, active.artifact, active.ref
+        )
     name = store.resolve(word)
     stored = store.load_artifact_for(name, signature)
     ref = PolicyRef(

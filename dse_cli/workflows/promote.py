@@ -240,4 +240,3 @@ def _refuse_hopeless(candidate: NamedPolicy, baseline: NamedPolicy) -> None:
             "the artifact was compiled with a scripted model: it can never be promoted",
             hint="compile it again on a real model",
         )
-

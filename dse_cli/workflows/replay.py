@@ -78,9 +78,8 @@ async def replay_strict(project: Project, written: str, options: RunOptions) -> 
     inputs = _inputs(project, loaded.receipt)
     _refuse_other_inputs(inputs, loaded.receipt)
     with no_network():
-        session, outputs = await _search_again(
-            inputs, options, loaded.receipt, Replay(transcript, "strict")
-        )
+        replay = Replay(transcript, "strict")
+        _, outputs = await _search_again(inputs, options, loaded.receipt, replay)
     _compare(found, loaded, outputs)
     return _report(
         found, loaded, "strict", served=len(transcript), winner=outputs.artifact.compiled_id
@@ -248,5 +247,3 @@ def _report(
         winner=winner,
         recorded=loaded.receipt.predicate.result.winner,
     )
-
-

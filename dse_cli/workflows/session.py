@@ -79,9 +79,7 @@ async def open_session(
         journal=journal,
         replay=replay,
     )
-    runner = SignatureRunner(
-        gateway, catalog.identify, reward, price_bound=catalog.price_bound
-    )
+    runner = SignatureRunner(gateway, catalog.identify, reward, price_bound=catalog.price_bound)
 
     def roll_back(prefixes: list[str]) -> None:
         undone = tuple(f"{prefix}/" for prefix in prefixes)

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dse_cli.contracts.errors import AlteredError, ProviderError
+from dse_cli.contracts.errors import AlteredError, CallTimeoutError, ProviderError
+from dse_cli.contracts.lm import CallFailure
 from dse_cli.lm.journal import Journal
 from dse_cli.lm.recording import RecordingLayer
+from dse_cli.lm.replaying import ReplayingLayer
 from dse_cli.lm.transcript import PathReusedError, Transcript
 from tests.lm.calls import RealTransport, ask, say
 
@@ -25,16 +27,39 @@ def journal_with(path: Path, count: int = 3) -> bytes:
     return path.read_bytes()
 
 
-def test_a_completed_call_is_recorded_and_an_error_is_not() -> None:
+def test_a_failed_call_is_on_record_and_fails_again() -> None:
     transcript = Transcript()
-    error: list[Exception] = [ProviderError("down")]
+    error: list[Exception] = [ProviderError("down", status=503)]
     transport = RealTransport(lambda _: error.pop() if error else say("up"))
     layer = RecordingLayer(transport, transcript)
+    for _ in range(2):
+        with pytest.raises(ProviderError, match="down"):
+            asyncio.run(layer.complete(ask(path="p")))
+    assert [call.outcome for _, call in transcript.calls()] == [
+        CallFailure("provider", "down", 503)
+    ]
+    assert asyncio.run(layer.complete(ask(path="q"))).paid
+
+
+def test_a_failed_call_is_asked_again_by_a_resumed_run(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    down = RealTransport(lambda _: ProviderError("down"))
     with pytest.raises(ProviderError):
-        asyncio.run(layer.complete(ask(path="p")))
-    assert len(transcript) == 0
-    assert asyncio.run(layer.complete(ask(path="p"))).paid
-    assert [path for path, _ in transcript.calls()] == ["p"]
+        asyncio.run(RecordingLayer(down, Transcript(), Journal(path)).complete(ask(path="p")))
+    journal = Journal(path)
+    journal.load()
+    up = RecordingLayer(RealTransport(lambda _: say("up")), Transcript(), journal)
+    assert asyncio.run(up.complete(ask(path="p"))).text == "up"
+
+
+def test_a_failed_call_survives_the_files_and_fails_in_a_replay() -> None:
+    transcript = Transcript()
+    transcript.record(ask(path="p"), CallFailure("timeout", "no answer within 3 s"))
+    files = transcript.to_files()
+    again = Transcript.from_files(files.calls, files.texts, "run")
+    assert again.to_files() == files
+    with pytest.raises(CallTimeoutError, match="no answer within 3 s"):
+        asyncio.run(ReplayingLayer(again, "strict").complete(ask(path="p")))
 
 
 def test_the_same_path_is_asked_once() -> None:
