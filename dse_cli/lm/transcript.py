@@ -140,7 +140,12 @@ def call_to_json(path: str, call: Call, texts: dict[str, str]) -> dict[str, Any]
         return digest
 
     request, outcome = call
-    schema = request.response_schema
+    # The same for every call of a candidate: one text, and a short line for each call.
+    settings = {
+        "model": request.identity.to_json(),
+        "response_schema": request.response_schema,
+        "sampling": request.sampling.to_json(),
+    }
     ended: dict[str, Any]
     if isinstance(outcome, CallFailure):
         ended = {"error": outcome.to_json()}
@@ -149,10 +154,8 @@ def call_to_json(path: str, call: Call, texts: dict[str, str]) -> dict[str, Any]
     return {
         "path": path,
         "request_key": request.key,
-        "model": request.identity.to_json(),
         "messages": [[message.role, name(message.content)] for message in request.messages],
-        "sampling": request.sampling.to_json(),
-        "response_schema": None if schema is None else name(canonical_text(schema)),
+        "settings": name(canonical_text(settings)),
         "rollout": request.rollout,
         **ended,
     }

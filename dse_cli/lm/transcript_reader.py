@@ -100,12 +100,12 @@ def _read_call(entry: dict[str, Any], texts: dict[str, str], where: str) -> Call
         return texts[digest]
 
     try:
-        schema = entry["response_schema"]
+        settings = json.loads(text_of(entry["settings"]))
         request = LmRequest(
-            identity=ModelIdentity(**entry["model"]),
+            identity=ModelIdentity(**settings["model"]),
             messages=tuple(_message(role, text_of(digest)) for role, digest in entry["messages"]),
-            sampling=Sampling(**entry["sampling"]),
-            response_schema=None if schema is None else json.loads(text_of(schema)),
+            sampling=Sampling(**settings["sampling"]),
+            response_schema=settings["response_schema"],
             rollout=_of_type(entry["rollout"], int),
             path=_of_type(entry["path"], str),
         )

@@ -1,0 +1,1 @@
+"""Benchmarks: what ``dse`` costs beside ``dspy.Evaluate``, as ratios from one interleaved run."""
