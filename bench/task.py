@@ -26,9 +26,19 @@ _WORDS = (
     "screen battery warranty discount address account payment card yesterday again still never "
     "please help nobody answers since monday twice wrong broken missing late email number"
 ).split()
+# DSPy's chat adapter explains its format at length; this makes our requests no shorter than theirs.
+_RUBRIC = (
+    "A customer who mentions several matters is sent to the queue of the one they ask about. "
+    "A refund that was promised is billing, a refund that is asked for with the goods still at the "
+    "customer's is returns. A parcel that arrived damaged is shipping, a device that broke in use is "
+    "technical. A question about a product nobody has bought yet is sales, whatever the product. "
+    "When two queues fit equally well, the one that stands first in the list above is right. "
+    "Praise, complaints about the service and letters from other firms are other."
+)
 _SIGNATURE = """\
 dse: signature/v1
 id: "@bench/support/Route.v1"
+description: Choose the queue that should answer a message.
 input:
   ticket: {type: string, description: The customer's message}
 output:
@@ -36,6 +46,7 @@ output:
 prompt:
   - system: You work at the support desk of a web shop that sells home electronics.
   - instruction: "%s"
+  - rubric: "%s"
   - output_format: json_schema
 defaults:
   constraints: {max_tokens: 100}
@@ -49,6 +60,7 @@ reward:
 models: {main: bench}
 optimizer: {id: instruction_grid.v1}
 search_space: {}
+budget: {max_metric_calls: 1000000}
 seed: 7
 """
 
@@ -93,7 +105,7 @@ def write_project(root: Path, count: int, port: int | None) -> Path:
             f"  bench: {{model: openai/bench-json, api_base: '{endpoint}', concurrency: 1024}}\n"
             "default_model: bench\n"
         ),
-        "signatures/bench/signature.yaml": _SIGNATURE % (", ".join(QUEUES), INSTRUCTION),
+        "signatures/bench/signature.yaml": _SIGNATURE % (", ".join(QUEUES), INSTRUCTION, _RUBRIC),
         "signatures/bench/compile.yaml": _JOB,
         "datasets/bench/dataset.yaml": (
             "dse: dataset/v1\nid: bench\nfiles: [examples.jsonl]\nsplit: {field: split}\n"

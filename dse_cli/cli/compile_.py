@@ -111,7 +111,7 @@ def _compile(
         if dry_run:
             _show_plan(out, plan)
             return
-        observer = watcher(bar, plan.metric_calls)
+        observer = watcher(out, bar, plan.metric_calls)
         options = run_options(opened, observer=observer, **run)
         try:
             result = run_async(lambda: compile_signature(inputs, options, resume=resume))

@@ -121,7 +121,7 @@ def _evaluate(
         chosen = Selection(**selection)
         cells = len(select_rows(inputs, chosen)) * repeat * (1 if against is None else 2)
         args = (inputs.store, inputs.signature, inputs.base)
-        options = run_options(opened, observer=watcher(bar, cells), **run)
+        options = run_options(opened, observer=watcher(out, bar, cells), **run)
         measured = find_policy(*args, policy)
         other = None if against is None else find_policy(*args, against)
         result: EvalReport = run_async(

@@ -1,11 +1,16 @@
-"""Live progress on stderr: batch, cells, best so far, calls, cache hits, money, time left."""
+"""Progress on stderr: candidate, mean so far, best so far, calls, cache hits, money, time left.
+
+On a terminal it is a live bar. Elsewhere (a CI log) it is one line when a candidate is done.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+import typer
 
 from dse_cli.cli.common import Out
 from dse_cli.contracts.lm import NANO
@@ -14,58 +19,110 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from dse_cli.contracts.evaluation import Cell
+    from dse_cli.lm.meter import Meter
+
+
+class Canvas(Protocol):
+    """Where progress is drawn."""
+
+    def started(self, label: str, cells: int) -> None:
+        """A candidate begins."""
+        ...
+
+    def advanced(self, stats: str) -> None:
+        """One more cell came back."""
+        ...
+
+    def finished(self, label: str, stats: str) -> None:
+        """A candidate is done."""
+        ...
 
 
 class RunProgress:
-    """Sees cells as they come back and draws a bar; decides nothing.
+    """Sees cells as they come back and says so on a canvas; decides nothing."""
 
-    Args:
-        bar: the drawing.
-        total: cells that the run may fill, None when unknown.
-    """
-
-    def __init__(self, bar: Progress, total: int | None) -> None:
-        self._bar = bar
-        self._task: TaskID = bar.add_task("starting", total=total, stats="")
+    def __init__(self, canvas: Canvas) -> None:
+        self._canvas = canvas
+        self._meter: Meter | None = None
         self._label = ""
         self._rewards: list[float] = []
+        self._expected = self._done = self._outages = 0
         self._best: float | None = None
-        self._calls = self._outages = 0
-        self._cost: int | None = 0
+
+    def run_started(self, meter: Meter) -> None:
+        """Keep the meter: it knows calls, cache hits and money."""
+        self._meter = meter
 
     def batch_started(self, label: str, cells: int) -> None:
-        """Begin a batch: the last one's mean becomes the best so far if it is."""
-        self._close_batch()
-        self._label = label
-        self._bar.update(self._task, description=label[:40])
+        """Begin a candidate."""
+        self._label, self._expected, self._done = label, cells, 0
+        self._rewards = []
+        self._canvas.started(label, cells)
 
     def cell_done(self, cell: Cell) -> None:
-        """Count a cell."""
+        """Count a cell; the last one of a candidate closes it."""
+        self._done += 1
         if cell.reward is None:
             self._outages += 1
         else:
             self._rewards.append(cell.reward)
-        self._calls += cell.usage.lm_calls
-        known = cell.usage.cost_nano_usd
-        self._cost = None if self._cost is None or known is None else self._cost + known
-        self._bar.update(self._task, advance=1, stats=self._stats())
+        self._canvas.advanced(self._stats())
+        if self._done == self._expected:
+            mean = self._mean()
+            if mean is not None:
+                self._best = mean if self._best is None else max(self._best, mean)
+            self._canvas.finished(self._label, self._stats())
 
-    def _close_batch(self) -> None:
-        if self._rewards:
-            mean = sum(self._rewards) / len(self._rewards)
-            self._best = mean if self._best is None else max(self._best, mean)
-            self._rewards = []
+    def _mean(self) -> float | None:
+        return sum(self._rewards) / len(self._rewards) if self._rewards else None
 
     def _stats(self) -> str:
-        now = 100 * sum(self._rewards) / len(self._rewards) if self._rewards else 0.0
-        parts = [f"{now:.1f}"]
+        mean = self._mean()
+        parts = ["no score yet" if mean is None else f"mean {100 * mean:.1f}"]
         if self._best is not None:
             parts.append(f"best {100 * self._best:.1f}")
-        parts.append(f"{self._calls} calls")
-        parts.append("$?" if self._cost is None else f"${self._cost / NANO:.4f}")
+        if self._meter is not None:
+            charged = self._meter.charged
+            parts.append(f"{charged.calls} calls, {self._meter.cache_hits} from cache")
+            known = not charged.unknown_cost
+            parts.append(f"${charged.cost_nano_usd / NANO:.4f}" if known else "cost unknown")
         if self._outages:
-            parts.append(f"{self._outages} outages")
-        return " · ".join(parts)
+            parts.append(f"{self._outages} without an answer")
+        return ", ".join(parts)
+
+
+class BarCanvas:
+    """A live bar."""
+
+    def __init__(self, bar: Progress, total: int | None) -> None:
+        self._bar = bar
+        self._task: TaskID = bar.add_task("starting", total=total, stats="")
+
+    def started(self, label: str, cells: int) -> None:
+        """Name the candidate."""
+        self._bar.update(self._task, description=label[:40])
+
+    def advanced(self, stats: str) -> None:
+        """Move on by one cell."""
+        self._bar.update(self._task, advance=1, stats=stats)
+
+    def finished(self, label: str, stats: str) -> None:
+        """Leave a line above the bar."""
+        self._bar.console.print(f"{label}: {stats}", style="dim", markup=False, highlight=False)
+
+
+class LineCanvas:
+    """One line a candidate."""
+
+    def started(self, label: str, cells: int) -> None:
+        """Say nothing: the line comes when there is something to say."""
+
+    def advanced(self, stats: str) -> None:
+        """Say nothing."""
+
+    def finished(self, label: str, stats: str) -> None:
+        """Print the line."""
+        typer.echo(f"{label}: {stats}", err=True)
 
 
 class WeightsProgress:
@@ -90,9 +147,9 @@ class WeightsProgress:
     def note(self, text: str) -> None:
         """Print a line."""
         if self._bar is None:
-            print(text, file=sys.stderr)  # noqa: T201 - people's text
+            typer.echo(text, err=True)
         else:
-            self._bar.console.print(text, style="dim", markup=False)
+            self._bar.console.print(text, style="dim", markup=False, highlight=False)
 
 
 @contextmanager
@@ -121,6 +178,8 @@ def showing(out: Out) -> Iterator[Progress | None]:
         yield bar
 
 
-def watcher(bar: Progress | None, total: int | None) -> RunProgress | None:
-    """Return an observer that draws on ``bar``, or None."""
-    return None if bar is None else RunProgress(bar, total)
+def watcher(out: Out, bar: Progress | None, total: int | None) -> RunProgress | None:
+    """Return what watches a run of at most ``total`` cells; None when it is to be quiet."""
+    if out.quiet:
+        return None
+    return RunProgress(LineCanvas() if bar is None else BarCanvas(bar, total))

@@ -84,7 +84,7 @@ def _promote(
         if dry_run:
             _show_plan(out, plan)
             return
-        options = run_options(opened, observer=watcher(bar, plan.metric_calls), **run)
+        options = run_options(opened, observer=watcher(out, bar, plan.metric_calls), **run)
         result: Promotion = run_async(lambda: promote_policy(inputs, word, options))
     _show(out, inputs.name, result)
     if not result.moved:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dse_cli.contracts.evaluation import Cell
     from dse_cli.evaluation.candidate import Candidate
     from dse_cli.evaluation.executor import CellRunner, Executor
+    from dse_cli.lm.meter import Meter
 
 #: A batch is given up when this many cells came back and every one of them was an outage.
 HOPELESS_AFTER = 8
@@ -29,6 +30,10 @@ HOPELESS_AFTER = 8
 
 class Observer(Protocol):
     """Sees work as it happens; decides nothing."""
+
+    def run_started(self, meter: Meter) -> None:
+        """A run begins; ``meter`` counts what it is charged and what it pays."""
+        ...
 
     def batch_started(self, label: str, cells: int) -> None:
         """A batch of ``cells`` new cells begins."""
@@ -41,6 +46,9 @@ class Observer(Protocol):
 
 class SilentObserver:
     """Sees nothing."""
+
+    def run_started(self, meter: Meter) -> None:
+        """Ignore."""
 
     def batch_started(self, label: str, cells: int) -> None:
         """Ignore."""

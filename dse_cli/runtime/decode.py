@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dse_cli.canonical import NotCanonicalError, canonical_bytes
+
 if TYPE_CHECKING:
     from dse_cli.contracts.params import DecodeMode
-    from dse_cli.contracts.schema import Checker
+    from dse_cli.contracts.schema import Checker, SchemaProblem
 
 PREVIEW_CHARS = 300
-_FENCE = re.compile(r"\A```[A-Za-z]*\s*\n(.*?)(?:\n```\s*)?\Z", re.DOTALL)
+#: Longest text of problems that a model is told; with the prompt, it bounds what a repair costs.
+PROBLEM_CHARS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class DecodeFailure:
     """Why a text is not an answer, in terms a model can act on.
 
     Attributes:
-        message: one line per problem.
+        message: one line per problem, at most :data:`PROBLEM_CHARS` characters and a remark.
         field: dotted path of the first field that failed, None when the text is no JSON object.
     """
 
@@ -35,34 +38,55 @@ class DecodeFailure:
     field: str | None = None
 
 
+class _DuplicateKeyError(ValueError):
+    """One object says two things about one key; nothing may choose between them."""
+
+
 def decode(text: str, mode: DecodeMode, checker: Checker) -> Decoded | DecodeFailure:
     """Decode ``text`` and check it against the output schema.
 
     ``strict_json`` and ``native_schema`` parse the whole text; ``jsonish`` also takes the JSON out
-    of prose or fences and mends it (json-repair) when strict parsing fails.
+    of prose or fences and mends it (json-repair) when strict parsing fails. A text with two
+    different answers is a failure in every mode.
     """
     try:
         value = _strict(text)
-    except ValueError as error:
-        if mode != "jsonish":
+    except (ValueError, RecursionError) as error:
+        if mode != "jsonish" or isinstance(error, _DuplicateKeyError):
             return DecodeFailure(f"not one JSON value: {error}; the text began: {preview(text)}")
-        value = _mended(text)
-    if not isinstance(value, dict):
-        return DecodeFailure(f"expected one JSON object; the text began: {preview(text)}")
-    problems = checker.problems(value)
-    if not problems:
-        return Decoded(value)
-    field = next((".".join(map(str, p.location)) for p in problems if p.location), None)
-    lines = [
-        f"{'.'.join(map(str, problem.location)) or 'the object'}: {problem.message}"
-        for problem in problems
-    ]
-    return DecodeFailure("\n".join(lines), field)
+        return _from_prose(text, checker)
+    return _checked(value, text, checker)
 
 
 def preview(text: str) -> str:
     """Return the beginning of a text, as one JSON string, for messages."""
     return json.dumps(text[:PREVIEW_CHARS], ensure_ascii=False)
+
+
+def _checked(value: Any, text: str, checker: Checker) -> Decoded | DecodeFailure:
+    if not isinstance(value, dict):
+        return DecodeFailure(f"expected one JSON object; the text began: {preview(text)}")
+    try:
+        # Outputs are hashed and shown to metrics: 1e999, 2^53 + 1 and half a surrogate pair are
+        # spelled in JSON but have no exact value.
+        canonical_bytes(value)
+    except NotCanonicalError as error:
+        return DecodeFailure(f"a value has no exact JSON form: {error}")
+    problems = checker.problems(value)
+    if not problems:
+        return Decoded(value)
+    field = next((_dotted(problem) for problem in problems if problem.location), None)
+    lines = [f"{_dotted(problem) or 'the object'}: {problem.message}" for problem in problems]
+    return DecodeFailure(_shortened("\n".join(lines)), field)
+
+
+def _dotted(problem: SchemaProblem) -> str:
+    return ".".join(map(str, problem.location))
+
+
+def _shortened(message: str) -> str:
+    left_out = len(message) - PROBLEM_CHARS
+    return message if left_out <= 0 else f"{message[:PROBLEM_CHARS]}... ({left_out} more)"
 
 
 def _strict(text: str) -> Any:
@@ -76,19 +100,66 @@ def _refuse(constant: str) -> Any:
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise _DuplicateKeyError("a key stands twice in one object")
     return value
 
 
-def _mended(text: str) -> Any:
-    import json_repair
+def _from_prose(text: str, checker: Checker) -> Decoded | DecodeFailure:
+    """Return the one object in a text that fits; two different ones are two answers."""
+    objects: dict[bytes, Decoded | DecodeFailure] = {}
+    for part in _braced(text):
+        try:
+            value = _mended(part)
+        except _DuplicateKeyError as error:
+            return DecodeFailure(f"not one JSON value: {error}; the text began: {preview(text)}")
+        if isinstance(value, dict):
+            found = _checked(value, text, checker)
+            key = canonical_bytes(value) if isinstance(found, Decoded) else part.encode()
+            objects[key] = found
+    fitting = [found for found in objects.values() if isinstance(found, Decoded)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not fitting and len(objects) == 1:
+        return next(iter(objects.values()))
+    return DecodeFailure(
+        f"expected one JSON object, found {len(fitting or objects)}; the text began: {preview(text)}"
+    )
 
-    stripped = text.strip()
-    fenced = _FENCE.match(stripped)
-    value = json_repair.loads(fenced.group(1) if fenced else stripped, skip_json_loads=True)
-    # Prose with several objects becomes a list; the first object is the answer only when it is the
-    # only one, otherwise the model said two things and must be asked again.
-    if isinstance(value, list):
-        objects = [item for item in value if isinstance(item, dict)]
-        return objects[0] if len(objects) == 1 else value
-    return value
+
+def _braced(text: str) -> Iterator[str]:
+    """Yield each outermost ``{...}`` of a text; the last may lack its end."""
+    depth, start, in_string, escaped = 0, 0, False, False
+    for index, char in enumerate(text):
+        if depth and in_string:
+            in_string = escaped or char != '"'
+            escaped = char == "\\" and not escaped
+        elif depth and char == '"':
+            in_string = True
+        elif char == "{":
+            start = start if depth else index
+            depth += 1
+        elif char == "}" and depth:
+            depth -= 1
+            if not depth:
+                yield text[start : index + 1]
+    if depth:
+        yield text[start:]
+
+
+def _mended(part: str) -> Any:
+    """Return the value of one ``{...}``, mended if need be.
+
+    Raises:
+        _DuplicateKeyError: it is JSON but for a key that stands twice.
+    """
+    try:
+        return _strict(part)
+    except _DuplicateKeyError:
+        raise
+    except (ValueError, RecursionError):
+        import json_repair
+
+        try:
+            return json_repair.loads(part, skip_json_loads=True)
+        except (ValueError, RecursionError):
+            return None

@@ -79,6 +79,8 @@ async def open_session(
         journal=journal,
         replay=replay,
     )
+    if options.observer is not None:
+        options.observer.run_started(gateway.meter)
     runner = SignatureRunner(gateway, catalog.identify, reward, price_bound=catalog.price_bound)
 
     def roll_back(prefixes: list[str]) -> None:
