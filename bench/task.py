@@ -27,7 +27,7 @@ _WORDS = (
     "please help nobody answers since monday twice wrong broken missing late email number"
 ).split()
 # DSPy's chat adapter explains its format at length; this makes our requests no shorter than theirs.
-_RUBRIC = (
+_PADDING = (
     "A customer who mentions several matters is sent to the queue of the one they ask about. "
     "A refund that was promised is billing, a refund that is asked for with the goods still at the "
     "customer's is returns. A parcel that arrived damaged is shipping, a device that broke in use is "
@@ -44,9 +44,8 @@ input:
 output:
   queue: {enum: [%s]}
 prompt:
-  - system: You work at the support desk of a web shop that sells home electronics.
+  - system: "You work at the support desk of a web shop that sells home electronics. %s"
   - instruction: "%s"
-  - rubric: "%s"
   - output_format: json_schema
 defaults:
   constraints: {max_tokens: 100}
@@ -105,7 +104,7 @@ def write_project(root: Path, count: int, port: int | None) -> Path:
             f"  bench: {{model: openai/bench-json, api_base: '{endpoint}', concurrency: 1024}}\n"
             "default_model: bench\n"
         ),
-        "signatures/bench/signature.yaml": _SIGNATURE % (", ".join(QUEUES), INSTRUCTION, _RUBRIC),
+        "signatures/bench/signature.yaml": _SIGNATURE % (", ".join(QUEUES), _PADDING, INSTRUCTION),
         "signatures/bench/compile.yaml": _JOB,
         "datasets/bench/dataset.yaml": (
             "dse: dataset/v1\nid: bench\nfiles: [examples.jsonl]\nsplit: {field: split}\n"

@@ -25,7 +25,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         job: ``rows`` (JSONL), ``instruction``, ``queues``, ``port`` (null: answer in the process),
-            ``concurrency``, ``cache`` (folder or null).
+            ``concurrency``, ``cache`` (folder or null), ``litellm`` (go through LiteLLM).
     """
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import dspy
@@ -65,7 +65,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         "mean": float(result.score) / 100,
         "rss_mb": _rss_mb(),
         "grown_mb": _rss_mb() - before_mb,
-        "version": dspy.__version__,
+        "is_native": _is_newer(dspy) and not job["litellm"],
     }
 
 
@@ -80,6 +80,8 @@ def _metric(example: Any, prediction: Any, trace: Any = None) -> float:  # noqa:
 
 def _lm(dspy: Any, job: dict[str, Any], *, cache: bool) -> Any:
     if job["port"] is not None:
+        # From 3.4 on dspy reaches this endpoint without LiteLLM unless it is told.
+        engine = {"engine": "litellm"} if _is_newer(dspy) and job["litellm"] else {}
         return dspy.LM(
             "openai/bench-chat",
             api_base=f"http://127.0.0.1:{job['port']}/v1",
@@ -87,6 +89,7 @@ def _lm(dspy: Any, job: dict[str, Any], *, cache: bool) -> Any:
             cache=cache,
             max_tokens=100,
             temperature=0.0,
+            **engine,
         )
 
     class InstantLm(dspy.BaseLM):  # type: ignore[misc]
@@ -99,6 +102,10 @@ def _lm(dspy: Any, job: dict[str, Any], *, cache: bool) -> Any:
             return SimpleNamespace(choices=[choice], usage=usage, model="bench")
 
     return InstantLm("bench", "chat", 0.0, 100, cache=False)
+
+
+def _is_newer(dspy: Any) -> bool:
+    return tuple(map(int, dspy.__version__.split(".")[:2])) >= (3, 4)
 
 
 def _rss_mb() -> float:

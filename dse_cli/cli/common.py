@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from dse_cli.contracts.errors import DivergenceError, DseError, ExitCode, SpecError
+from dse_cli.contracts.errors import (
+    DivergenceError,
+    DseError,
+    ExitCode,
+    InterruptedRunError,
+    SpecError,
+)
 
 if TYPE_CHECKING:
     from dse_cli.contracts.diagnostic import Diagnostic
@@ -53,18 +59,33 @@ class Out:
     def text(self, line: str = "") -> None:
         """Print a line of the result; under ``--json`` nothing, the document says it."""
         if not self.as_json:
-            typer.echo(line)
+            say(line)
 
     def note(self, line: str) -> None:
         """Print a line about the work, for people, on stderr."""
         if not self.quiet:
-            typer.echo(line, err=True)
+            say(line, err=True)
 
     def document(self, outcome: str, data: dict[str, Any]) -> None:
         """Print the JSON document of the command."""
         if self.as_json:
             body = {"outcome": outcome, **data}
-            typer.echo(json.dumps(body, ensure_ascii=False, indent=2, sort_keys=True))
+            say(json.dumps(body, ensure_ascii=False, indent=2, sort_keys=True))
+
+
+def say(line: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print a line on stdout or stderr.
+
+    When the reader has left (``dse ... | head``), the rest goes nowhere: that is not an error, and
+    the command goes on to the exit code that is true.
+    """
+    try:
+        typer.echo(line, err=err, nl=nl)
+    except BrokenPipeError:
+        stream = sys.stderr if err else sys.stdout
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 @contextmanager
@@ -76,11 +97,8 @@ def command(*, as_json: bool = False, quiet: bool = False) -> Iterator[Out]:
     except DseError as error:
         _fail(out, error)
     except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
+        _fail(out, InterruptedRunError("interrupted", hint="finished calls are kept: run it again"))
     except (typer.Exit, typer.Abort):
-        raise
-    except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - the process edge: a bug of ours, not a mistake
         _report_bug(error)
@@ -90,11 +108,11 @@ def _fail(out: Out, error: DseError) -> NoReturn:
     if isinstance(error, SpecError) or getattr(error, "diagnostics", None):
         show_diagnostics(error.diagnostics)  # type: ignore[attr-defined]
     else:
-        typer.echo(f"error: {error.message}", err=True)
+        say(f"error: {error.message}", err=True)
         if isinstance(error, DivergenceError) and error.difference:
-            typer.echo(error.difference, err=True)
+            say(error.difference, err=True)
         if error.hint:
-            typer.echo(f"\nhint: {error.hint}", err=True)
+            say(f"\nhint: {error.hint}", err=True)
     data: dict[str, Any] = {"message": error.message, "hint": error.hint}
     if getattr(error, "diagnostics", None):
         from dse_cli.report.terminal_diagnostics import diagnostics_json
@@ -110,9 +128,9 @@ def show_diagnostics(diagnostics: tuple[Diagnostic, ...] | list[Diagnostic]) -> 
     """Print diagnostics on stderr, and as annotations where GitHub Actions reads them."""
     from dse_cli.report.terminal_diagnostics import github_annotations, render_diagnostics
 
-    typer.echo(render_diagnostics(diagnostics, color=use_color()), err=True)
+    say(render_diagnostics(diagnostics, color=use_color()), err=True)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        typer.echo(github_annotations(diagnostics), err=True)
+        say(github_annotations(diagnostics), err=True, nl=False)
 
 
 def use_color() -> bool:
@@ -128,8 +146,8 @@ def _report_bug(error: Exception) -> NoReturn:
         "w", prefix="dse-traceback-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
         traceback.print_exception(error, file=file)
-    typer.echo(f"error: a bug in dse: {type(error).__name__}: {error}", err=True)
-    typer.echo(f"\nhint: please report it with the traceback in {file.name}", err=True)
+    say(f"error: a bug in dse: {type(error).__name__}: {error}", err=True)
+    say(f"\nhint: please report it with the traceback in {file.name}", err=True)
     raise typer.Exit(ExitCode.BUG)
 
 

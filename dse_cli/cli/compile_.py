@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -70,7 +72,7 @@ def compile_command(
             resume=resume,
             overrides=_overrides(seed, model, budget),
             run={"no_cache": no_cache, "concurrency": concurrency},
-            opened=open_project(project),
+            project=project,
         )
 
 
@@ -97,13 +99,14 @@ def _compile(
     resume: bool,
     overrides: dict[str, Any],
     run: dict[str, Any],
-    opened: Any,
+    project: Path | None,
 ) -> None:
     from dse_cli.cli.progress import WeightsProgress, showing, watcher
     from dse_cli.lm.catalog import ModelCatalog
     from dse_cli.workflows.compile import compile_signature, plan_compile
     from dse_cli.workflows.inputs import load_inputs
 
+    opened = open_project(project)
     with showing(out) as bar:
         catalog = ModelCatalog(opened.spec, progress=WeightsProgress(bar))
         inputs = load_inputs(opened, name, variant=job, overrides=overrides, catalog=catalog)
@@ -118,11 +121,36 @@ def _compile(
         except KeyboardInterrupt:
             from dse_cli.contracts.errors import InterruptedRunError
 
-            again = f"dse compile {name}" + (f" --job {job}" if job else "")
             raise InterruptedRunError(
-                "interrupted; every finished call is kept", hint=f"{again} --resume"
+                "interrupted; every finished call is kept",
+                hint=_resume_command(name, job, overrides, run, project),
             ) from None
     _show_result(out, inputs.name, result)
+
+
+def _resume_command(
+    name: str,
+    job: str | None,
+    overrides: dict[str, Any],
+    run: dict[str, Any],
+    project: Path | None,
+) -> str:
+    """Return the command that goes on: the same options, or it would be another run."""
+    options = {
+        "job": job,
+        "seed": overrides.get("seed"),
+        "model": overrides.get("models", {}).get("main"),
+        **overrides.get("budget", {}),
+        "concurrency": run["concurrency"],
+        "project": project,
+    }
+    words = ["dse", "compile", name]
+    for option, value in options.items():
+        if value is not None:
+            words += [f"--{option.replace('_', '-')}", str(value)]
+    if run["no_cache"]:
+        words.append("--no-cache")
+    return shlex.join([*words, "--resume"])
 
 
 def _show_plan(out: Out, plan: Plan) -> None:
@@ -138,8 +166,6 @@ def _show_plan(out: Out, plan: Plan) -> None:
 
 
 def _show_result(out: Out, name: str, result: CompileResult) -> None:
-    from dse_cli.canonical import short
-
     artifact = result.outputs.artifact
     receipt = result.outputs.receipt.predicate.result
     base, best = artifact.baseline.mean or 0.0, artifact.evaluation.mean or 0.0
@@ -154,7 +180,7 @@ def _show_result(out: Out, name: str, result: CompileResult) -> None:
     out.text(f"artifact  artifacts/{name}/{result.artifact_name}")
     out.text(f"receipt   artifacts/{name}/{result.folder}")
     if receipt.improved:
-        out.note(f"\nnext: dse promote {name} {short(artifact.compiled_id)}")
+        out.note(f"\nnext: dse promote {name} --latest")
     out.document(
         "compiled" if receipt.improved else "baseline_won",
         {

@@ -46,19 +46,13 @@ def diff_command(
 
 
 def _views(opened: Any, name: str, before: str, after: str) -> tuple[Any, Any]:
-    from dse_cli.lm.catalog import ModelCatalog
-    from dse_cli.project.specs import load_signature
-    from dse_cli.registry.store import SignatureStore
     from dse_cli.report.policy_diff import view_policy
-    from dse_cli.runtime.policy import authored_policy
+    from dse_cli.workflows.opening import open_signature
     from dse_cli.workflows.policies import comparable_evaluations, find_policy
 
-    loaded = load_signature(opened, name)
-    store = SignatureStore(opened.paths.artifact(loaded.folder), opened.paths.locks)
-    model = ModelCatalog(opened.spec).resolve(opened.settings().default_model)
-    authored = authored_policy(loaded.signature, model=model)
-    left = find_policy(store, loaded.signature, authored, before)
-    right = find_policy(store, loaded.signature, authored, after)
+    found = open_signature(opened, name)
+    left = find_policy(found.store, found.signature, found.authored, before)
+    right = find_policy(found.store, found.signature, found.authored, after)
     first, second = comparable_evaluations(left, right)
     return (
         view_policy(left.label, left.policy, evaluation=first),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from dse_cli import __version__
@@ -74,9 +72,4 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
-    try:
-        app()
-    except BrokenPipeError:
-        # `dse ... | head` closed the pipe: not an error, and nothing more can be written there.
-        sys.stderr.close()
-        sys.exit(0)
+    app()

@@ -14,21 +14,24 @@ Alias = Annotated[str, typer.Argument(help="local or local-plus.")]
 
 
 @app.command("pull")
-def pull_command(alias: Alias = "local", quiet: QuietOption = False) -> None:
+def pull_command(
+    alias: Alias = "local", as_json: JsonOption = False, quiet: QuietOption = False
+) -> None:
     """Fetch the weights of an embedded model, by their hash; resumable."""
-    with command(quiet=quiet) as out:
+    with command(as_json=as_json, quiet=quiet) as out:
         from dse_cli.cli.progress import WeightsProgress, showing
         from dse_cli.lm.embedded import NoProgress, pull
 
         with showing(out) as bar:
             path = pull(alias, NoProgress() if quiet else WeightsProgress(bar))
         out.text(f"{alias}: {path}")
+        out.document("pulled", {"alias": alias, "path": str(path)})
 
 
 @app.command("list")
-def list_command(as_json: JsonOption = False) -> None:
+def list_command(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """List the embedded models and what is on this machine."""
-    with command(as_json=as_json) as out:
+    with command(as_json=as_json, quiet=quiet) as out:
         from dse_cli.lm.embedded import EMBEDDED, status
 
         rows = []
@@ -54,12 +57,15 @@ def list_command(as_json: JsonOption = False) -> None:
 
 
 @app.command("verify")
-def verify_command(alias: Alias = "local", quiet: QuietOption = False) -> None:
+def verify_command(
+    alias: Alias = "local", as_json: JsonOption = False, quiet: QuietOption = False
+) -> None:
     """Hash the weights again; other bytes are refused and removed."""
-    with command(quiet=quiet) as out:
+    with command(as_json=as_json, quiet=quiet) as out:
         from dse_cli.cli.progress import WeightsProgress, showing
         from dse_cli.lm.embedded import NoProgress, verify
 
         with showing(out) as bar:
             found = verify(alias, NoProgress() if quiet else WeightsProgress(bar))
         out.text(f"{alias}: {found.state}, sha256 {found.model.sha256}")
+        out.document(found.state, {"alias": alias, "sha256": found.model.sha256})

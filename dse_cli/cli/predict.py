@@ -19,6 +19,7 @@ from dse_cli.cli.common import (
     open_project,
     run_async,
     run_options,
+    say,
 )
 from dse_cli.contracts.errors import ExitCode, UsageError
 
@@ -53,14 +54,19 @@ def predict_command(
     """Predict one input through the active policy, and keep a receipt."""
     with command(as_json=as_json, quiet=quiet) as out:
         if (input_ is None) == (not fields):
+            both = "not both" if fields else "there is none"
             raise UsageError(
-                "give the input as FIELD=VALUE arguments or with --input, not both",
+                f"give the input as FIELD=VALUE arguments or with --input; {both}",
                 hint=f"for example: dse predict {name} ticket='Where is my parcel?'",
             )
+        from dse_cli.cli.progress import WeightsProgress
+        from dse_cli.lm.catalog import ModelCatalog
         from dse_cli.workflows.predict import ServedPolicy, parse_inputs
 
         opened = open_project(project)
-        served = ServedPolicy(opened, name, run_options(opened, no_cache=no_cache), word=policy)
+        options = run_options(opened, no_cache=no_cache)
+        catalog = ModelCatalog(opened.spec, progress=WeightsProgress(None))
+        served = ServedPolicy(opened, name, options, word=policy, catalog=catalog)
         document = sys.stdin.read() if input_ == "-" else input_
         value = parse_inputs(fields or [], document, served.policy)
         _show(out, served, run_async(lambda: _predict(served, value)))
@@ -88,7 +94,7 @@ def _show(out: Out, served: ServedPolicy, prediction: Prediction) -> None:
         out.text(json.dumps(prediction.output, ensure_ascii=False))
         out.document("predicted", body)
         return
-    typer.echo(f"error: {error.kind}: {error.message}", err=True)
+    say(f"error: {error.kind}: {error.message}", err=True)
     out.document(error.kind, body)
     is_ours = error.kind == "decode"
     raise typer.Exit(ExitCode.QUALITY if is_ours else ExitCode.INFRASTRUCTURE)

@@ -39,13 +39,21 @@ class Canvas(Protocol):
 
 
 class RunProgress:
-    """Sees cells as they come back and says so on a canvas; decides nothing."""
+    """Sees cells as they come back and says so on a canvas; decides nothing.
 
-    def __init__(self, canvas: Canvas) -> None:
+    Args:
+        canvas: where to draw.
+        show_scores: False on a holdout: a number that a person saw is a look, and an interrupted
+            gate records none.
+    """
+
+    def __init__(self, canvas: Canvas, *, show_scores: bool = True) -> None:
         self._canvas = canvas
+        self._show_scores = show_scores
         self._meter: Meter | None = None
         self._label = ""
-        self._rewards: list[float] = []
+        # A count and a sum: a cell must cost the same however many came before it.
+        self._scored, self._reward_sum = 0, 0.0
         self._expected = self._done = self._outages = 0
         self._best: float | None = None
 
@@ -56,7 +64,7 @@ class RunProgress:
     def batch_started(self, label: str, cells: int) -> None:
         """Begin a candidate."""
         self._label, self._expected, self._done = label, cells, 0
-        self._rewards = []
+        self._scored, self._reward_sum = 0, 0.0
         self._canvas.started(label, cells)
 
     def cell_done(self, cell: Cell) -> None:
@@ -65,7 +73,8 @@ class RunProgress:
         if cell.reward is None:
             self._outages += 1
         else:
-            self._rewards.append(cell.reward)
+            self._scored += 1
+            self._reward_sum += cell.reward
         self._canvas.advanced(self._stats())
         if self._done == self._expected:
             mean = self._mean()
@@ -74,13 +83,17 @@ class RunProgress:
             self._canvas.finished(self._label, self._stats())
 
     def _mean(self) -> float | None:
-        return sum(self._rewards) / len(self._rewards) if self._rewards else None
+        return self._reward_sum / self._scored if self._scored else None
 
-    def _stats(self) -> str:
+    def _scores(self) -> list[str]:
         mean = self._mean()
         parts = ["no score yet" if mean is None else f"mean {100 * mean:.1f}"]
         if self._best is not None:
             parts.append(f"best {100 * self._best:.1f}")
+        return parts
+
+    def _stats(self) -> str:
+        parts = self._scores() if self._show_scores else [f"{self._done} cells"]
         if self._meter is not None:
             charged = self._meter.charged
             parts.append(f"{charged.calls} calls, {self._meter.cache_hits} from cache")
@@ -178,8 +191,11 @@ def showing(out: Out) -> Iterator[Progress | None]:
         yield bar
 
 
-def watcher(out: Out, bar: Progress | None, total: int | None) -> RunProgress | None:
+def watcher(
+    out: Out, bar: Progress | None, total: int | None, *, show_scores: bool = True
+) -> RunProgress | None:
     """Return what watches a run of at most ``total`` cells; None when it is to be quiet."""
     if out.quiet:
         return None
-    return RunProgress(LineCanvas() if bar is None else BarCanvas(bar, total))
+    canvas = LineCanvas() if bar is None else BarCanvas(bar, total)
+    return RunProgress(canvas, show_scores=show_scores)

@@ -38,7 +38,7 @@ def promote_command(
         typer.Argument(help="Artifact: file name, id prefix or run prefix."),
     ] = None,
     latest: Annotated[
-        bool, typer.Option("--latest", help="The one artifact no gate has decided on yet.")
+        bool, typer.Option("--latest", help="What the last compile here wrote.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Price the look at the holdout; do not look.")
@@ -73,18 +73,24 @@ def _promote(
     from dse_cli.cli.progress import WeightsProgress, showing, watcher
     from dse_cli.lm.catalog import ModelCatalog
     from dse_cli.workflows.inputs import load_inputs
-    from dse_cli.workflows.policies import only_artifact
-    from dse_cli.workflows.promote import plan_promotion, promote_policy
+    from dse_cli.workflows.latest import latest_artifact
+    from dse_cli.workflows.promote import is_active, plan_promotion, promote_policy
 
     with showing(out) as bar:
         catalog = ModelCatalog(opened.spec, progress=WeightsProgress(bar))
         inputs = load_inputs(opened, name, variant=job, catalog=catalog)
-        word = artifact or only_artifact(inputs.store, inputs.signature)
+        word = artifact or latest_artifact(opened, inputs.store)
+        if is_active(inputs, word):
+            out.text(f"{inputs.name}: {word} is the active policy already; nothing to measure")
+            out.document("already_active", {"signature": inputs.name})
+            return
         plan = plan_promotion(inputs, word)
         if dry_run:
             _show_plan(out, plan)
             return
-        options = run_options(opened, observer=watcher(out, bar, plan.metric_calls), **run)
+        options = run_options(
+            opened, observer=watcher(out, bar, plan.metric_calls, show_scores=False), **run
+        )
         result: Promotion = run_async(lambda: promote_policy(inputs, word, options))
     _show(out, inputs.name, result)
     if not result.moved:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dse_cli.cli.common import command
+from dse_cli.cli.common import JsonOption, QuietOption, command
 
 
 class File(StrEnum):
@@ -21,6 +21,7 @@ class File(StrEnum):
     ARTIFACT = "artifact"
     RECEIPT = "receipt"
     HISTORY = "history"
+    ACTIVE = "active.yaml"
 
 
 def register(app: typer.Typer) -> None:
@@ -28,16 +29,22 @@ def register(app: typer.Typer) -> None:
     app.command("schema")(schema_command)
 
 
-def schema_command(file: Annotated[File, typer.Argument(help="Which file.")]) -> None:
+def schema_command(
+    file: Annotated[File, typer.Argument(help="Which file.")],
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
     """Print the JSON Schema of a file, for editors."""
-    with command():
-        typer.echo(json.dumps(_contract(file).model_json_schema(), indent=2, sort_keys=True))
+    with command(as_json=as_json, quiet=quiet) as out:
+        schema = _contract(file).model_json_schema()
+        out.text(json.dumps(schema, indent=2, sort_keys=True))
+        out.document("shown", {"schema": schema})
 
 
 def _contract(file: File) -> Any:
     from dse_cli.contracts.artifact import CompiledArtifact
     from dse_cli.contracts.dataset import DatasetSpec
-    from dse_cli.contracts.history import HistoryRecord
+    from dse_cli.contracts.history import ActivePointer, HistoryRecord
     from dse_cli.contracts.job import CompileJob
     from dse_cli.contracts.project import ProjectSpec
     from dse_cli.contracts.receipt import CompileReceipt
@@ -51,4 +58,5 @@ def _contract(file: File) -> Any:
         File.ARTIFACT: CompiledArtifact,
         File.RECEIPT: CompileReceipt,
         File.HISTORY: HistoryRecord,
+        File.ACTIVE: ActivePointer,
     }[file]

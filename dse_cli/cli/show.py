@@ -26,19 +26,12 @@ def show_command(
 ) -> None:
     """Show a policy: its prompt, its params, what it scored, where it comes from."""
     with command(as_json=as_json, quiet=quiet) as out:
-        from dse_cli.lm.catalog import ModelCatalog
-        from dse_cli.project.specs import load_signature
-        from dse_cli.registry.store import SignatureStore
         from dse_cli.report.policy_text import policy_document, policy_lines, prompt_lines
-        from dse_cli.runtime.policy import authored_policy
+        from dse_cli.workflows.opening import open_signature
         from dse_cli.workflows.policies import find_policy
 
-        opened = open_project(project)
-        loaded = load_signature(opened, name)
-        store = SignatureStore(opened.paths.artifact(loaded.folder), opened.paths.locks)
-        model = ModelCatalog(opened.spec).resolve(opened.settings().default_model)
-        authored = authored_policy(loaded.signature, model=model)
-        named = find_policy(store, loaded.signature, authored, policy)
+        found = open_signature(open_project(project), name)
+        named = find_policy(found.store, found.signature, found.authored, policy)
         lines = (
             prompt_lines(named.policy)
             if prompt

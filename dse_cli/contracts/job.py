@@ -101,7 +101,7 @@ class CompileJob(Contract):
     optimizer: OptimizerSpec
     search_space: SearchSpace = SearchSpace()
     budget: CompileBudget
-    seed: int = 0
+    seed: Annotated[int, Field(ge=-(2**53) + 1, le=2**53 - 1)] = 0
 
     @model_validator(mode="after")
     def _is_bounded(self) -> CompileJob:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from dse_cli.contracts.errors import InfrastructureError
+from dse_cli.evaluation.collector import rare_collections
 from dse_cli.evaluation.executor import CellTask
 from dse_cli.evaluation.ledger import Bound, BudgetStopError, Ledger
 from dse_cli.evaluation.matrix import ScoreMatrix
@@ -113,6 +114,14 @@ class Engine:
         self, pairs: Iterable[tuple[Candidate, Row, int]], *, label: str = "cells"
     ) -> None:
         """Fill the cells of (candidate, row, rollout) as one batch."""
+        with rare_collections():
+            await self._fill(pairs, label)
+
+    def bound(self, candidate: Candidate, row: Row) -> Bound:
+        """Return what one cell cannot exceed."""
+        return self._runner.bound(candidate, row)
+
+    async def _fill(self, pairs: Iterable[tuple[Candidate, Row, int]], label: str) -> None:
         tasks = self._missing(pairs)
         if not tasks:
             return
@@ -125,10 +134,6 @@ class Engine:
             self.matrix.put(cell)
         self.ledger.charge(cells)
         self._check_outages(cells)
-
-    def bound(self, candidate: Candidate, row: Row) -> Bound:
-        """Return what one cell cannot exceed."""
-        return self._runner.bound(candidate, row)
 
     def _missing(self, pairs: Iterable[tuple[Candidate, Row, int]]) -> list[CellTask]:
         tasks: dict[tuple[str, str, int], CellTask] = {}
@@ -148,8 +153,9 @@ class Engine:
         limit = self.ledger.limits.max_time_s
         if limit is not None and self._stop_at is None and self._clock() - self._started >= limit:
             raise BudgetStopError("max_time_s", batch, f"{limit:g} s are over")
-        bound = sum((self._runner.bound(task.candidate, task.row) for task in tasks), Bound())
-        self.ledger.check(bound, batch)
+        if self.ledger.is_limited:
+            bound = sum((self._runner.bound(task.candidate, task.row) for task in tasks), Bound())
+            self.ledger.check(bound, batch)
 
     async def _run(self, tasks: list[CellTask], batch: int) -> list[Cell]:
         limit = self.ledger.limits.max_time_s
@@ -158,9 +164,11 @@ class Engine:
             remaining = limit - (self._clock() - self._started)
         watch = _OutageWatch(self._observer, len(tasks))
         try:
-            async with asyncio.timeout(remaining):
+            async with asyncio.timeout(remaining) as whole:
                 return await self._executor.run(tasks, watch)
         except TimeoutError:
+            if not whole.expired():
+                raise
             self._roll_back([task.path for task in tasks])
             detail = f"{limit:g} s were over during batch {batch}, which was undone"
             raise BudgetStopError("max_time_s", batch, detail) from None
@@ -187,15 +195,16 @@ class _OutageWatch:
         elif not self._has_success:
             self._outages.append(cell)
             if len(self._outages) >= HOPELESS_AFTER:
-                raise _outage_error(self._outages, self._size, 0.0)
+                raise _outage_error(self._outages, self._size, None)
 
 
-def _outage_error(outages: list[Cell], size: int, limit: float) -> InfrastructureError:
+def _outage_error(outages: list[Cell], size: int, limit: float | None) -> InfrastructureError:
     first = min(outages, key=lambda cell: cell.example)
     kinds = sorted({cell.error.kind for cell in outages if cell.error})
     message = first.error.message if first.error else ""
+    rule = "and none has one" if limit is None else f"the limit is {limit:.0%}"
     return InfrastructureError(
-        f"{len(outages)} of {size} cells have no answer ({', '.join(kinds)}), the limit is "
-        f"{limit:.0%}; first on {first.example}: {message}",
+        f"{len(outages)} of {size} cells have no answer ({', '.join(kinds)}), {rule}; "
+        f"on {first.example}: {message}",
         hint="an outage is not a wrong answer; finished calls are kept, run again with --resume",
     )

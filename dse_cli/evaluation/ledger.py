@@ -75,30 +75,40 @@ class Ledger:
         self.tokens: int | None = 0
         self.cost_nano_usd: int | None = 0
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything but time is limited, so that it is worth knowing what work may need."""
+        limits = self.limits
+        work = (limits.max_metric_calls, limits.max_lm_calls, limits.max_tokens)
+        return limits.max_cost_usd is not None or any(limit is not None for limit in work)
+
     def check(self, bound: Bound, batch: int) -> None:
         """Make sure that work of at most ``bound`` fits.
 
         Raises:
             BudgetStopError: it may not fit; nothing of it may start.
-            UsageError: a limit cannot be kept because its quantity is unknown.
+            UsageError: a limit cannot be kept because nothing bounds its quantity.
         """
         self._check_one("max_metric_calls", self.metric_calls, bound.metric_calls, batch)
         self._check_one("max_lm_calls", self.lm_calls, bound.lm_calls, batch)
         if self.limits.max_tokens is not None:
-            if bound.tokens is None or self.tokens is None:
+            if bound.tokens is None:
                 raise UsageError(
-                    "max_tokens cannot be kept: the length of an answer is not bounded, or the "
-                    "provider reports no usage",
+                    "max_tokens cannot be kept: the length of an answer is not bounded",
                     hint="set defaults.constraints.max_tokens in the signature",
                 )
-            self._check_one("max_tokens", self.tokens, bound.tokens, batch)
+            spent = _known("max_tokens", self.tokens, batch)
+            self._check_one("max_tokens", spent, bound.tokens, batch)
         if self.limits.max_cost_usd is not None:
-            if bound.cost_nano_usd is None or self.cost_nano_usd is None:
+            if bound.cost_nano_usd is None:
                 raise UsageError(
-                    "max_cost_usd cannot be kept: no price is known for a model of this run",
-                    hint="remove max_cost_usd, or name a model that LiteLLM has a price for",
+                    "max_cost_usd cannot be kept: no price is known for a model of this run, or "
+                    "the length of an answer is not bounded",
+                    hint="remove max_cost_usd, or name a model that LiteLLM has a price for and "
+                    "set defaults.constraints.max_tokens in the signature",
                 )
-            self._check_cost(self.cost_nano_usd, bound.cost_nano_usd, batch)
+            spent = _known("max_cost_usd", self.cost_nano_usd, batch)
+            self._check_cost(spent, bound.cost_nano_usd, batch)
 
     def charge(self, cells: Iterable[Cell]) -> None:
         """Add what cells used."""
@@ -131,6 +141,15 @@ class Ledger:
                 f"${needed / NANO:.6f}"
             )
             raise BudgetStopError("max_cost_usd", batch, detail)
+
+
+def _known(name: BudgetName, spent: int | None, batch: int) -> int:
+    """Return what was spent, or end the run: unknown is not zero, and more may not fit."""
+    if spent is None:
+        raise BudgetStopError(
+            name, batch, "a provider reported no usage, so what is left is unknown"
+        )
+    return spent
 
 
 def _plus(left: int | None, right: int | None) -> int | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dse_cli.evaluation.executor import CellTask
     from dse_cli.evaluation.reward import Reward
     from dse_cli.lm.layer import Layer
+    from dse_cli.runtime.policy import ModelRole
 
 #: nano-dollars per token, the dearer of prompt and completion; None when no price is known
 PriceBound = Callable[[str], int | None]
@@ -29,7 +30,7 @@ class SignatureRunner:
         layer: the gateway.
         identify: resolved model name to identity.
         reward: scores outputs.
-        price_bound: price per token by resolved model name; only asked when money is limited.
+        price_bound: dearest price per token by resolved model name; asked once a candidate.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class SignatureRunner:
         self._reward = reward
         self._price_bound = price_bound
         self._predictors: dict[str, DirectPredictor] = {}
+        self._prices: dict[str, int | None] = {}
 
     async def run(self, task: CellTask) -> Cell:
         """Predict and score one cell."""
@@ -76,10 +78,19 @@ class SignatureRunner:
         """Return what a cell of this candidate on this row cannot exceed."""
         predictor = self._predictor(candidate)
         tokens = predictor.token_bound(row.input)
-        model = candidate.main.model("main").model or ""
-        price = self._price_bound(model)
+        price = self._price(candidate)
         cost = None if tokens is None or price is None else tokens * price
         return Bound(1, predictor.call_bound(), tokens, cost)
+
+    def _price(self, candidate: Candidate) -> int | None:
+        """Return the price of a token of the dearest model that the candidate may call."""
+        if candidate.id not in self._prices:
+            roles: tuple[ModelRole, ...] = ("main", "repair")
+            names = sorted({candidate.main.model(role).model or "" for role in roles})
+            prices = [self._price_bound(name) for name in names]
+            known = [price for price in prices if price is not None]
+            self._prices[candidate.id] = max(known) if len(known) == len(prices) else None
+        return self._prices[candidate.id]
 
     def _predictor(self, candidate: Candidate) -> DirectPredictor:
         found = self._predictors.get(candidate.id)

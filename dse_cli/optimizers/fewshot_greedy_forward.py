@@ -71,7 +71,9 @@ def demo_pool(search: Search) -> list[Row]:
     space = search.space.few_shot
     if space is None:
         return []
-    rows = [row for row in search.train if set(space.tags) <= set(row.tags)]
+    # A metric may take a list of right answers where the output has one: such a row is no demo.
+    fits = search.base.signature.output_checker.fits
+    rows = [row for row in search.train if set(space.tags) <= set(row.tags) and fits(row.expected)]
     if space.pool_size is not None and space.pool_size < len(rows):
         rows = substream(search.seed, "fewshot_greedy_forward", "pool").sample(
             rows, space.pool_size

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from dse_cli.canonical import canonical_text
 from dse_cli.contracts.base import Contract
@@ -20,9 +20,19 @@ from dse_cli.contracts.params import merge
 from dse_cli.evaluation.seeds import substream
 
 if TYPE_CHECKING:
+    from dse_cli.contracts.job import SearchSpace
     from dse_cli.optimizers.search import Search
+    from dse_cli.runtime.policy import Policy
 
 Choice = tuple[tuple[str, Any], ...]
+
+
+class KnobProblem(NamedTuple):
+    """A value that cannot be searched: the knob, which value from 0, and one sentence."""
+
+    path: str
+    position: int
+    message: str
 
 
 class KnobsGridConfig(Contract):
@@ -64,7 +74,7 @@ def axes(search: Search) -> list[tuple[str, list[Any]]]:
     Instruction variants are a knob too; there the authored text is a value, written as None.
     """
     found: list[tuple[str, list[Any]]] = [
-        (path, list(values)) for path, values in sorted(search.space.knobs.items())
+        (path, _distinct(values)) for path, values in sorted(search.space.knobs.items())
     ]
     if search.space.instructions:
         variants = sorted(search.space.instructions, key=lambda variant: variant.id)
@@ -98,10 +108,46 @@ def _latin_round(
 ) -> list[Choice]:
     columns: list[list[tuple[str, Any]]] = []
     for name, values in knobs:
-        column = [(name, values[index % len(values)]) for index in range(count)]
-        substream(seed, "knobs_grid", str(turn), name).shuffle(column)
+        draw = substream(seed, "knobs_grid", str(turn), name)
+        # Shuffled before and after: which values are used once more, or at all, is drawn too.
+        order = draw.sample(values, len(values))
+        column = [(name, order[index % len(order)]) for index in range(count)]
+        draw.shuffle(column)
         columns.append(column)
     return [tuple(choice) for choice in zip(*columns, strict=True)]
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    """Return the values without repetitions; 0 and 0.0 are one value."""
+    found: dict[str, Any] = {}
+    for value in values:
+        found.setdefault(canonical_text(value), value)
+    return list(found.values())
+
+
+def knob_problems(base: Policy, space: SearchSpace) -> list[KnobProblem]:
+    """Return which values of the knobs no policy can have, or have no effect."""
+    problems: list[KnobProblem] = []
+    for path, values in sorted(space.knobs.items()):
+        known: dict[str, int] = {}
+        for index, value in enumerate(values):
+            message = _knob_problem(base, path, value, known, index)
+            if message is not None:
+                problems.append(KnobProblem(path, index, message))
+    return problems
+
+
+def _knob_problem(
+    base: Policy, path: str, value: Any, known: dict[str, int], index: int
+) -> str | None:
+    try:
+        policy = base.patched(_nested(path, value))
+    except ValidationError as error:
+        return f"{path}: {error.errors()[0]['msg']}"
+    if policy.model("main").model is None:
+        return f"{path}: a policy needs a model"
+    first = known.setdefault(policy.id, index)
+    return None if first == index else f"{path}: the same policy as value {first + 1} of this knob"
 
 
 def _nested(path: str, value: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ name follow from its content, or it is refused. Nothing is trusted because it is
 
 from __future__ import annotations
 
+import math
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -206,7 +207,19 @@ def stale_parts(artifact: CompiledArtifact, signature: Signature) -> list[str]:
     if artifact.signature_id != signature.id:
         return [f"signature id (was {artifact.signature_id})"]
     then, now = artifact.hashes.to_json(), signature.contract_hashes
-    return [words for part, words in _PARTS.items() if then[part] != now[part]]
+    changed = [words for part, words in _PARTS.items() if then[part] != now[part]]
+    # A policy pins its token cap. The signature's may be raised, not lowered below it.
+    cap = signature.spec.defaults.constraints.max_tokens
+    if cap is not None and _most_tokens(artifact) > cap:
+        changed.append("token cap")
+    return changed
+
+
+def _most_tokens(artifact: CompiledArtifact) -> float:
+    roles = artifact.params.model_roles
+    settings = [artifact.params.model, *((roles.main, roles.repair) if roles else ())]
+    caps = [model.max_tokens for model in settings if model is not None and model.max_tokens]
+    return max(caps, default=math.inf)
 
 
 def stale_sentence(changed: list[str]) -> str:

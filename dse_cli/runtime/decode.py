@@ -17,6 +17,10 @@ PREVIEW_CHARS = 300
 #: Longest text of problems that a model is told; with the prompt, it bounds what a repair costs.
 PROBLEM_CHARS = 1_000
 
+#: Open braces beyond which a text is not mended: a model that fell into repeating one character,
+#: over which json-repair would spend seconds.
+DEEPEST = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -121,8 +125,9 @@ def _from_prose(text: str, checker: Checker) -> Decoded | DecodeFailure:
         return fitting[0]
     if not fitting and len(objects) == 1:
         return next(iter(objects.values()))
+    number = len(fitting or objects)
     return DecodeFailure(
-        f"expected one JSON object, found {len(fitting or objects)}; the text began: {preview(text)}"
+        f"expected one JSON object, found {number}; the text began: {preview(text)}"
     )
 
 
@@ -157,6 +162,8 @@ def _mended(part: str) -> Any:
     except _DuplicateKeyError:
         raise
     except (ValueError, RecursionError):
+        if part.count("{") - part.count("}") > DEEPEST:
+            return None
         import json_repair
 
         try:

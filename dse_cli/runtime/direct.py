@@ -7,19 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from dse_cli.contracts.errors import (
-    CallTimeoutError,
-    ProviderError,
-    UsageError,
-)
+from dse_cli.canonical import NotCanonicalError, canonical_bytes, canonical_text
+from dse_cli.contracts.errors import CallTimeoutError, ProviderError, UsageError
 from dse_cli.contracts.evaluation import CellError
 from dse_cli.contracts.lm import NANO, LmRequest, LmResponse, Message, ModelIdentity
 from dse_cli.contracts.prompt_ir import ToolPolicyBlock
-from dse_cli.runtime.decode import Decoded, DecodeFailure, decode
+from dse_cli.runtime.decode import PROBLEM_CHARS, Decoded, DecodeFailure, decode
 from dse_cli.runtime.prediction import Prediction, UsageTally
 from dse_cli.runtime.render import prepare
 
 if TYPE_CHECKING:
+    from dse_cli.contracts.signature import Signature
     from dse_cli.lm.layer import Layer
     from dse_cli.runtime.policy import ModelRole, Policy
 
@@ -29,13 +27,22 @@ REPAIR_TEMPLATE = (
 )
 
 
+#: Bytes that a chat template adds to a message, at most.
+MESSAGE_OVERHEAD = 16
+#: Bytes of one repair message, at most: four bytes a character, and the words around the problems.
+REPAIR_BYTES = 4 * PROBLEM_CHARS + len(REPAIR_TEMPLATE) + 200
+
+
 class _PolicyBudgetError(Exception):
     """A budget of the policy ends this prediction; becomes its typed error."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Deadline:
-    at: float | None
+    """When a prediction ends: ``limit_s`` seconds after its start, at ``at`` on the clock."""
+
+    limit_s: float | None
+    at: float
     kind: Literal["timeout", "budget"]
 
 
@@ -57,7 +64,7 @@ class DirectPredictor:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        refuse_tools(policy)
+        refuse_tools(policy.signature)
         self.policy = policy
         self._layer = layer
         self._clock = clock
@@ -71,6 +78,10 @@ class DirectPredictor:
             "main": policy.sampling("main"),
             "repair": policy.sampling("repair"),
         }
+        schema_bytes = 0 if self._schema is None else len(canonical_bytes(self._schema))
+        self._prefix_bytes = schema_bytes + sum(
+            len(message.content.encode()) + MESSAGE_OVERHEAD for message in self._prompt.prefix
+        )
 
     def _model(self, role: ModelRole) -> str:
         name = self.policy.model(role).model
@@ -82,17 +93,21 @@ class DirectPredictor:
         """Return tokens that one prediction cannot exceed, or None when answers are unbounded.
 
         A byte-level tokenizer makes at most one token of a byte; chat templates add a few per
-        message. A repair repeats the prompt, the answer and the problems.
+        message, and some providers count the schema that they enforce. A repair repeats the
+        prompt and, for each answer before it, the answer (taken as four bytes a token) and the
+        problems.
         """
         cap = self._sampling["main"].max_tokens
         repair_cap = self._sampling["repair"].max_tokens
         if cap is None or repair_cap is None:
             return None
-        messages = self._prompt.messages(value)
-        prompt = sum(len(message.content.encode()) + 16 for message in messages)
-        repair_text = 4 * cap + 2_000
-        repairs = self.policy.decode.max_repairs
-        return (prompt + cap) + repairs * (prompt + repair_text * repairs + repair_cap)
+        prompt = self._prefix_bytes + len(canonical_bytes(value)) + MESSAGE_OVERHEAD
+        answer = 4 * max(cap, repair_cap)
+        again = answer + REPAIR_BYTES + 2 * MESSAGE_OVERHEAD
+        repairs = self.call_bound() - 1
+        if repairs < 0:
+            return 0
+        return (prompt + cap) + repairs * (prompt + again * repairs + repair_cap)
 
     def call_bound(self) -> int:
         """Return the most model calls one prediction can make."""
@@ -101,7 +116,12 @@ class DirectPredictor:
         return worst if limit is None else min(worst, limit)
 
     async def predict(
-        self, value: Mapping[str, Any], *, path: str = "predict", rollout: int = 0
+        self,
+        value: Mapping[str, Any],
+        *,
+        path: str = "predict",
+        rollout: int = 0,
+        tally: UsageTally | None = None,
     ) -> Prediction:
         """Run the policy on one input.
 
@@ -109,6 +129,8 @@ class DirectPredictor:
             value: JSON object that fits the input schema.
             path: logical path of the prediction; the attempt is appended.
             rollout: index of the sample.
+            tally: counts the calls as they are made, for a caller that must know what was used
+                even when this raises or is cancelled.
 
         Returns:
             A prediction; decode failures, budgets and provider errors are in its ``error``.
@@ -117,7 +139,7 @@ class DirectPredictor:
             UsageError: the input does not fit the signature.
         """
         check_input(self.policy, value)
-        tally = UsageTally()
+        tally = UsageTally() if tally is None else tally
         deadline = self._deadline()
         try:
             outcome = await self._ask_until_decoded(value, path, rollout, tally, deadline)
@@ -180,6 +202,7 @@ class DirectPredictor:
         budgets = self.policy.budgets
         if budgets.max_lm_calls is not None and tally.lm_calls >= budgets.max_lm_calls:
             raise _PolicyBudgetError(f"max_lm_calls = {budgets.max_lm_calls} is used up")
+        tally.asked()
         response = await self._layer.complete(request)
         tally.add(request.key, response)
         if budgets.max_output_chars is not None and tally.output_chars > budgets.max_output_chars:
@@ -212,7 +235,10 @@ class DirectPredictor:
         rollout: int,
         deadline: _Deadline,
     ) -> LmRequest:
-        remaining = None if deadline.at is None else max(0.0, deadline.at - self._clock())
+        remaining = deadline.limit_s
+        if remaining is not None and role == "repair":
+            # Only now: the first call gets the limit itself, so that equal calls can be shared.
+            remaining = max(0.0, deadline.at - self._clock())
         return LmRequest(
             identity=self._identity[role],
             messages=messages,
@@ -227,13 +253,13 @@ class DirectPredictor:
         budget_ms = self.policy.budgets.max_time_ms
         constraint_ms = self.policy.signature.spec.defaults.constraints.timeout_ms
         if budget_ms is not None and (constraint_ms is None or budget_ms < constraint_ms):
-            return _Deadline(self._clock() + budget_ms / 1000, "budget")
+            return _Deadline(budget_ms / 1000, self._clock() + budget_ms / 1000, "budget")
         if constraint_ms is not None:
-            return _Deadline(self._clock() + constraint_ms / 1000, "timeout")
-        return _Deadline(None, "timeout")
+            return _Deadline(constraint_ms / 1000, self._clock() + constraint_ms / 1000, "timeout")
+        return _Deadline(None, 0.0, "timeout")
 
     def _is_past(self, deadline: _Deadline) -> bool:
-        return deadline.at is not None and self._clock() >= deadline.at
+        return deadline.limit_s is not None and self._clock() >= deadline.at
 
     def _failed(self, error: CellError, tally: UsageTally, text: str = "") -> Prediction:
         return Prediction(
@@ -247,17 +273,17 @@ class DirectPredictor:
         )
 
 
-def refuse_tools(policy: Policy) -> None:
-    """Refuse a policy that lets the model call tools: ``direct.v1`` executes none.
+def refuse_tools(signature: Signature) -> None:
+    """Refuse a signature that lets the model call tools: ``direct.v1`` executes none.
 
     Raises:
         UsageError: a tool is allowed; offering it without running it would be a silent no-op.
     """
-    for block in policy.signature.spec.prompt:
+    for block in signature.spec.prompt:
         if isinstance(block, ToolPolicyBlock) and block.tool_policy.allowed:
             names = ", ".join(block.tool_policy.allowed)
             raise UsageError(
-                f"{policy.signature.id} allows tools ({names}), and direct.v1 runs no tools",
+                f"{signature.id} allows tools ({names}), and direct.v1 runs no tools",
                 hint="set tool_policy.allowed to [] to run the signature without them",
             )
 
@@ -268,6 +294,10 @@ def check_input(policy: Policy, value: Mapping[str, Any]) -> None:
     Raises:
         UsageError: naming the field and what was expected.
     """
+    try:
+        canonical_text(value)
+    except NotCanonicalError as error:
+        raise UsageError(f"the input has no exact JSON form: {error}") from None
     if policy.signature.input_checker.fits(value):
         return
     problem = policy.signature.input_checker.problems(value)[0]

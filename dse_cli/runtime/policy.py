@@ -33,6 +33,9 @@ DEFAULT_PARAMS: dict[str, Any] = {
 }
 
 
+_SECTIONS = frozenset(Params.model_fields)
+
+
 @dataclass(frozen=True)
 class Policy:
     """The behaviour-deciding bundle: signature and params.
@@ -97,7 +100,7 @@ class Policy:
 
     def patched(self, patch: dict[str, Any]) -> Policy:
         """Return a new policy with ``patch`` laid over the params; this one is never changed."""
-        return Policy(self.signature, Params.model_validate(merge(self.params.to_json(), patch)))
+        return _policy(self.signature, merge(self.params.to_json(), patch))
 
 
 def authored_policy(signature: Signature, *, model: str, repair_model: str | None = None) -> Policy:
@@ -113,4 +116,37 @@ def authored_policy(signature: Signature, *, model: str, repair_model: str | Non
         params = merge(params, {"model": {"model": model}})
     if repair_model is not None:
         params = merge(params, {"model_roles": {"repair": {"model": repair_model}}})
-    return Policy(signature, Params.model_validate(params))
+    return _policy(signature, params)
+
+
+def _policy(signature: Signature, params: dict[str, Any]) -> Policy:
+    """Return a policy whose params are in their one normal form.
+
+    What decides nothing must not change the id (law 2), so a null, which means "not set" once all
+    layers are merged, and an empty section are left out. What decides something must be in the
+    id: the signature's token cap is written into the params.
+    """
+    cap = signature.spec.defaults.constraints.max_tokens
+    normal = {name: value for name, value in params.items() if value is not None}
+    for name in normal.keys() - {"instruction", "few_shot", "model_roles"}:
+        normal[name] = _without_nulls(normal[name])
+    if cap is not None:
+        model = normal.setdefault("model", {})
+        model["max_tokens"] = min(cap, model.get("max_tokens", cap))
+    roles = normal.pop("model_roles", {})
+    # A null in a role is not nothing: it takes back what `model` says.
+    kept = {name: dict(role) for name, role in roles.items() if role}
+    for role in kept.values():
+        if cap is not None and "max_tokens" in role:
+            role["max_tokens"] = min(cap, role["max_tokens"] or cap)
+    if kept:
+        normal["model_roles"] = kept
+    # An unknown section stays, empty or not: the contract refuses it.
+    written = {name: value for name, value in normal.items() if value or name not in _SECTIONS}
+    return Policy(signature, Params.model_validate(written))
+
+
+def _without_nulls(section: Any) -> Any:
+    if not isinstance(section, dict):
+        return section  # of the wrong type; the contract says so
+    return {name: value for name, value in section.items() if value is not None}

@@ -39,7 +39,10 @@ class Prediction:
 
 @dataclass(slots=True)
 class UsageTally:
-    """Adds up the usage of the calls of one prediction; unknown stays unknown."""
+    """Adds up the usage of the calls of one prediction; unknown stays unknown.
+
+    A call that failed counts as a call. What it used is not known to anybody and not added.
+    """
 
     lm_calls: int = 0
     repairs: int = 0
@@ -51,9 +54,12 @@ class UsageTally:
     served_model: str = ""
     scripted: bool = False
 
-    def add(self, key: str, response: LmResponse) -> None:
-        """Count one answered call."""
+    def asked(self) -> None:
+        """Count a call that is about to be made."""
         self.lm_calls += 1
+
+    def add(self, key: str, response: LmResponse) -> None:
+        """Add what an answered call used."""
         self.prompt_tokens = _plus(self.prompt_tokens, response.usage.prompt_tokens)
         self.completion_tokens = _plus(self.completion_tokens, response.usage.completion_tokens)
         self.cost_nano_usd = _plus(self.cost_nano_usd, response.usage.cost_nano_usd)

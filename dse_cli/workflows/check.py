@@ -6,11 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dse_cli.contracts.diagnostic import Diagnostic
-from dse_cli.contracts.errors import AlteredError, DseError, ExitCode, SpecError
+from dse_cli.contracts.errors import AlteredError, DseError, ExitCode, SpecError, UsageError
 from dse_cli.evaluation.dataset_loader import load_dataset
 from dse_cli.project.specs import load_dataset_spec, load_signature
 from dse_cli.registry.store import SignatureStore, file_names
 from dse_cli.registry.verify import verify_store
+from dse_cli.runtime.direct import refuse_tools
 from dse_cli.workflows.compile_search import find_optimizer
 from dse_cli.workflows.inputs import load_inputs
 
@@ -32,6 +33,7 @@ def check_project(project: Project) -> list[Diagnostic]:
         signature = _signature(project, name, findings)
         if signature is None:
             continue
+        findings += _tool_warnings(project, name, signature)
         for variant in project.job_variants(name):
             _guarded(findings, partial(_check_job, project, name, variant, checked_datasets))
     for dataset in project.dataset_names():
@@ -55,6 +57,15 @@ def _signature(project: Project, name: str, findings: list[Diagnostic]) -> Signa
     found: list[Signature] = []
     _guarded(findings, lambda: found.append(load_signature(project, name).signature))
     return found[0] if found else None
+
+
+def _tool_warnings(project: Project, name: str, signature: Signature) -> list[Diagnostic]:
+    try:
+        refuse_tools(signature)
+    except UsageError as error:
+        file = project.paths.relative(project.paths.signature_file(name))
+        return [Diagnostic(file, 0, 0, "tools", error.message, error.hint, severity="warning")]
+    return []
 
 
 def _check_job(

@@ -16,6 +16,7 @@ from dse_cli.registry.json_text import json_file_bytes
 from dse_cli.registry.receipts import put_receipt
 from dse_cli.workflows.compile_outputs import CompileOutputs, build_outputs
 from dse_cli.workflows.compile_search import SearchOutcome, find_optimizer, run_search, start_search
+from dse_cli.workflows.latest import remember_latest
 from dse_cli.workflows.session import RunOptions, Session, open_session
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ async def compile_signature(
         seconds=time.monotonic() - started,
     )
     _finish(folder, session, result)
+    remember_latest(inputs.project, inputs.name, result.artifact_name)
     return result
 
 

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from dse_cli.contracts.artifact import StopReason
-from dse_cli.contracts.errors import BudgetExhaustedError, InfrastructureError, SpecError
+from dse_cli.contracts.errors import (
+    BudgetExhaustedError,
+    InfrastructureError,
+    NothingSelectedError,
+    SpecError,
+)
 from dse_cli.evaluation.ledger import Bound, BudgetStopError
+from dse_cli.optimizers.fewshot_greedy_forward import demo_pool
+from dse_cli.optimizers.knobs_grid import knob_problems
 from dse_cli.optimizers.registry import OPTIMIZERS
 from dse_cli.optimizers.search import PARTS, Search
 from dse_cli.project.suggest import did_you_mean
@@ -76,6 +83,9 @@ def find_optimizer(inputs: JobInputs) -> tuple[Registered[Any], Contract]:
         problems.append(
             document.diagnostic(("optimizer", "id"), "empty-search-space", message, hint)
         )
+    for knob in knob_problems(inputs.base, job.search_space):
+        place = ("search_space", "knobs", knob.path, knob.position)
+        problems.append(document.diagnostic(place, "bad-knob", knob.message))
     config: Contract | None = None
     try:
         config = registered.parse(job.optimizer.config)
@@ -92,8 +102,12 @@ def find_optimizer(inputs: JobInputs) -> tuple[Registered[Any], Contract]:
 
 
 def start_search(inputs: JobInputs, engine: Engine) -> Search:
-    """Return a search over train and val; the holdout is not passed on, so nothing can see it."""
-    return Search.start(
+    """Return a search over train and val; the holdout is not passed on, so nothing can see it.
+
+    Raises:
+        NothingSelectedError: val is empty, or demos are searched and no train row can be one.
+    """
+    search = Search.start(
         engine,
         inputs.base,
         train=inputs.dataset.split("train"),
@@ -101,6 +115,12 @@ def start_search(inputs: JobInputs, engine: Engine) -> Search:
         space=inputs.job.search_space,
         seed=inputs.job.seed,
     )
+    if search.space.few_shot is not None and not demo_pool(search):
+        raise NothingSelectedError(
+            "no train row can be a demo",
+            hint="give the dataset train rows, or loosen search_space.few_shot.tags",
+        )
+    return search
 
 
 async def run_search(inputs: JobInputs, engine: Engine) -> SearchOutcome:

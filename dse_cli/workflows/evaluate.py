@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dse_cli.contracts.dataset import rows_hash
@@ -56,10 +56,12 @@ class EvalReport:
     """
 
     policy: NamedPolicy
-    summary: EvalSummary
-    cells: list[Cell]
+    # No repr of the large parts: `asyncio.run` makes one of its result when it puts back the
+    # handler of Ctrl-C, and that would be milliseconds for a thousand rows.
+    summary: EvalSummary = field(repr=False)
+    cells: list[Cell] = field(repr=False)
     against: NamedPolicy | None
-    against_summary: EvalSummary | None
+    against_summary: EvalSummary | None = field(repr=False)
     comparison: PairedTest | None
     paid_calls: int
 

@@ -6,22 +6,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from dse_cli import __version__
 from dse_cli.canonical import sha256_of
 from dse_cli.contracts.dataset import Dataset, Row, rows_hash
-from dse_cli.contracts.errors import NothingSelectedError, SpecError
+from dse_cli.contracts.errors import NothingSelectedError, SpecError, UsageError
+from dse_cli.contracts.job import CompileJob
+from dse_cli.contracts.params import merge
 from dse_cli.evaluation.dataset_loader import load_dataset
 from dse_cli.evaluation.reward import Reward
 from dse_cli.lm.catalog import ModelCatalog
 from dse_cli.project.specs import load_dataset_spec, load_job, load_signature
 from dse_cli.registry.store import SignatureStore
-from dse_cli.runtime.policy import Policy, authored_policy
+from dse_cli.runtime.policy import Policy
+from dse_cli.workflows.opening import authored_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dse_cli.contracts.dataset import Split
-    from dse_cli.contracts.job import CompileJob
     from dse_cli.contracts.signature import Signature
     from dse_cli.project.project import Project
     from dse_cli.project.yaml_document import YamlDocument
@@ -145,7 +149,7 @@ def load_inputs(
         catalog: models; the project's own when omitted.
 
     Raises:
-        UsageError: no such signature or job.
+        UsageError: no such signature or job, or an override that the job cannot take.
         SpecError: with every problem found in a file.
     """
     loaded = load_signature(project, name)
@@ -155,10 +159,7 @@ def load_inputs(
     reward = Reward(job.reward)
     _check_reward(reward, loaded.signature, document)
     dataset = load_job_dataset(project, job.dataset, loaded.signature, reward)
-    repair = None if job.models.repair is None else catalog.resolve(job.models.repair)
-    base = authored_policy(
-        loaded.signature, model=catalog.resolve(job.models.main), repair_model=repair
-    )
+    base = authored_for(project, loaded.signature, job, catalog)
     return JobInputs(
         project=project,
         name=loaded.folder,
@@ -191,11 +192,14 @@ def load_job_dataset(
 
 
 def _overridden(job: CompileJob, overrides: dict[str, Any]) -> CompileJob:
-    changes: dict[str, Any] = {}
-    for key, value in overrides.items():
-        current = getattr(job, key)
-        changes[key] = current.model_copy(update=value) if isinstance(value, dict) else value
-    return job.model_copy(update=changes) if changes else job
+    if not overrides:
+        return job
+    try:
+        return CompileJob.model_validate(merge(job.to_json(), overrides))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(f"the job cannot be changed like this: {where}: {first['msg']}") from None
 
 
 def _resolved(job: CompileJob, catalog: ModelCatalog) -> CompileJob:

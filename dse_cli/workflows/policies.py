@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dse_cli.canonical import short
-from dse_cli.contracts.errors import UsageError
 from dse_cli.contracts.history import PolicyRef
-from dse_cli.registry.history import read_history
 from dse_cli.registry.pointer import active_policy
-from dse_cli.registry.store import stale_parts
 from dse_cli.runtime.policy import Policy
 
 if TYPE_CHECKING:
@@ -66,31 +63,6 @@ def find_policy(
         compiled_id=stored.artifact.compiled_id, artifact=name, artifact_digest=stored.digest
     )
     return _compiled(short(ref.compiled_id), signature, stored.artifact, ref)
-
-
-def only_artifact(store: SignatureStore, signature: Signature) -> str:
-    """Return the one compiled artifact that fits the signature and was not decided on yet.
-
-    Raises:
-        UsageError: there is none, or the choice is not obvious.
-    """
-    decided = {r.target.artifact for r in read_history(store) if r.target is not None}
-    fitting = []
-    for name in store.list_artifacts():
-        stored = store.load_artifact(name)
-        if name not in decided and not stale_parts(stored.artifact, signature):
-            fitting.append(name)
-    if len(fitting) == 1:
-        return fitting[0]
-    if not fitting:
-        raise UsageError(
-            f"no compiled artifact of {store.name} waits to be promoted",
-            hint=f"run 'dse compile {store.name}' first",
-        )
-    raise UsageError(
-        f"several artifacts of {store.name} could be promoted",
-        hint="name one: " + ", ".join(name.removeprefix("compiled/") for name in fitting),
-    )
 
 
 def _authored(policy: Policy) -> NamedPolicy:

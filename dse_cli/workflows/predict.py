@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 from dse_cli.canonical import sha256_of
 from dse_cli.contracts.errors import UsageError
 from dse_cli.contracts.receipt import PredictReceipt
-from dse_cli.lm.catalog import ModelCatalog
 from dse_cli.lm.gateway import build_gateway
-from dse_cli.project.specs import load_signature
-from dse_cli.registry.store import SignatureStore
 from dse_cli.runtime.direct import DirectPredictor, check_input
-from dse_cli.runtime.policy import authored_policy
+from dse_cli.runtime.prediction import UsageTally
+from dse_cli.workflows.opening import open_signature
 from dse_cli.workflows.policies import NamedPolicy, find_policy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dse_cli.lm.catalog import ModelCatalog
     from dse_cli.lm.gateway import Gateway
     from dse_cli.project.project import Project
     from dse_cli.runtime.policy import Policy
@@ -39,22 +38,26 @@ class ServedPolicy:
         name: signature.
         word: which policy, see :func:`~dse_cli.workflows.policies.find_policy`.
         options: cache and transport.
+        catalog: models; the project's own when omitted.
 
     Raises:
         AlteredError, StaleError: the pointer is dangling, altered or stale; nothing is served.
     """
 
     def __init__(
-        self, project: Project, name: str, options: RunOptions, *, word: str = "active"
+        self,
+        project: Project,
+        name: str,
+        options: RunOptions,
+        *,
+        word: str = "active",
+        catalog: ModelCatalog | None = None,
     ) -> None:
-        loaded = load_signature(project, name)
-        self.name = loaded.folder
-        self.catalog = ModelCatalog(project.spec)
-        store = SignatureStore(project.paths.artifact(loaded.folder), project.paths.locks)
-        model = self.catalog.resolve(project.settings().default_model)
-        authored = authored_policy(loaded.signature, model=model)
-        self.named: NamedPolicy = find_policy(store, loaded.signature, authored, word)
-        self._receipts = project.paths.predictions / f"{loaded.folder}.jsonl"
+        opened = open_signature(project, name, catalog=catalog)
+        self.name = opened.name
+        self.catalog = opened.catalog
+        self.named: NamedPolicy = find_policy(opened.store, opened.signature, opened.authored, word)
+        self._receipts = project.paths.predictions / f"{opened.name}.jsonl"
         self._options = options
         self._gateway: Gateway | None = None
         self._predictor: DirectPredictor | None = None
@@ -74,20 +77,32 @@ class ServedPolicy:
         started, clock = datetime.now(UTC), time.monotonic()
         self._count += 1
         path = f"predict/{started.strftime('%Y%m%dT%H%M%S%f')}-{os.getpid()}-{self._count:06d}"
+        tally = UsageTally()
         prediction: Prediction | None = None
-        failure = "cancelled"
+        failure, message = "cancelled", None
         try:
-            prediction = await self._ready().predict(inputs, path=path)
+            prediction = await self._ready().predict(inputs, path=path, tally=tally)
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            failure = type(error).__name__
+            failure, message = type(error).__name__, str(error)
             raise
         finally:
-            elapsed_ms = round((time.monotonic() - clock) * 1000)
-            receipt = self._receipt(inputs, prediction, failure, started, elapsed_ms)
-            append_receipt(self._receipts, receipt)
+            if prediction is not None:
+                found = prediction.error
+                failure, message = (found.kind, found.message) if found else ("ok", None)
+            output_hash = None if prediction is None else prediction.output_hash
+            receipt = self._receipt(inputs, tally, started, clock)
+            outcome = {"result": failure, "message": message, "output_hash": output_hash}
+            append_receipt(self._receipts, receipt.model_copy(update=outcome))
+            self._forget(path)
         return prediction
+
+    def _forget(self, path: str) -> None:
+        """Drop the calls of a finished prediction, or a long-lived process would keep them all."""
+        if self._gateway is not None:
+            transcript = self._gateway.transcript
+            transcript.forget([p for p in transcript.paths() if p.startswith(f"{path}/")])
 
     async def aclose(self) -> None:
         """Close connections and the embedded server."""
@@ -107,35 +122,31 @@ class ServedPolicy:
         return self._predictor
 
     def _receipt(
-        self,
-        inputs: Mapping[str, Any],
-        prediction: Prediction | None,
-        failure: str,
-        started: datetime,
-        elapsed_ms: int,
+        self, inputs: Mapping[str, Any], tally: UsageTally, started: datetime, clock: float
     ) -> PredictReceipt:
-        policy, usage = self.policy, None if prediction is None else prediction.usage
-        error = None if prediction is None else prediction.error
-        result = failure if prediction is None else "ok" if error is None else error.kind
+        """Return the receipt of a prediction that did not end."""
+        policy, usage = self.policy, tally.usage()
+        # A call that was cut off may have cost something: its usage is unknown, not zero.
+        known = usage.lm_calls == len(tally.request_keys)
         return PredictReceipt(
             format="dse/predict_receipt/v1",
             signature_id=policy.signature.id,
             compiled_id=policy.id,
             hashes=policy.hashes,
             input_hash=sha256_of(dict(inputs)),
-            output_hash=None if prediction is None else prediction.output_hash,
+            output_hash=None,
             model=policy.model("main").model or "",
-            served_model="" if prediction is None else prediction.served_model,
-            result=result,
-            message=None if error is None else error.message,
-            request_keys=() if prediction is None else prediction.request_keys,
-            lm_calls=0 if usage is None else usage.lm_calls,
-            repairs=0 if usage is None else usage.repairs,
-            prompt_tokens=None if usage is None else usage.prompt_tokens,
-            completion_tokens=None if usage is None else usage.completion_tokens,
-            cost_nano_usd=None if usage is None else usage.cost_nano_usd,
+            served_model=tally.served_model,
+            result="cancelled",
+            message=None,
+            request_keys=tuple(tally.request_keys),
+            lm_calls=usage.lm_calls,
+            repairs=usage.repairs,
+            prompt_tokens=usage.prompt_tokens if known else None,
+            completion_tokens=usage.completion_tokens if known else None,
+            cost_nano_usd=usage.cost_nano_usd if known else None,
             started_at=started.isoformat(),
-            duration_ms=elapsed_ms,
+            duration_ms=round((time.monotonic() - clock) * 1000),
         )
 
 

@@ -71,6 +71,13 @@ class GatePlan:
     level: float
 
 
+def is_active(inputs: JobInputs, word: str) -> bool:
+    """Tell whether an artifact holds the very policy that is active: no gate is needed then."""
+    store, signature = inputs.store, inputs.signature
+    candidate = find_policy(store, signature, inputs.base, word)
+    return candidate.policy.id == find_policy(store, signature, inputs.base, "active").policy.id
+
+
 def plan_promotion(inputs: JobInputs, word: str) -> GatePlan:
     """Price the gate for an artifact without measuring anything."""
     candidate, baseline = _both(inputs, word)
@@ -230,10 +237,7 @@ def _refuse_hopeless(candidate: NamedPolicy, baseline: NamedPolicy) -> None:
     if candidate.artifact is None:
         raise UsageError("the authored policy has no evidence to promote; use dse rollback")
     if candidate.policy.id == baseline.policy.id:
-        raise UsageError(
-            f"{candidate.ref.compiled_id[7:19]} is the policy that is active already",
-            hint="compile another, or look at it with 'dse show'",
-        )
+        raise UsageError("the candidate is the active policy: there is nothing to compare")
     evidence = candidate.artifact.evaluation
     if evidence.scripted or candidate.artifact.baseline.scripted:
         raise UsageError(

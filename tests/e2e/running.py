@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 #: Nothing takes longer unless it hangs; then the test fails instead of waiting.
-HANGS_AFTER_S = 120
+HANGS_AFTER_S = 40
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,31 @@
+"""Rows a second over HTTP through LiteLLM, from a server that answers at once, 32 in flight."""
+
+from __future__ import annotations
+
+from bench.harness import Benchmark, Context, Line, compare, loopback_server, per_second
+from bench.pair import Pair
+
+CONCURRENCY = 32
+
+
+def measure(context: Context) -> list[Line]:
+    """Measure both sides without any cache."""
+    rows = context.size(1000, 200)
+    with loopback_server() as server:
+        results = Pair(context, "http", rows, CONCURRENCY, server, also_native=True).run()
+    ours = per_second(results["ours"])
+    theirs = per_second(results["theirs"]) if "theirs" in results else None
+    name = f"over HTTP, instant server, {CONCURRENCY} in flight, {rows} rows"
+    lines = [compare(name, ours, theirs, 2.5)]
+    if "theirs_native" in results and results["theirs_native"][0]["is_native"]:
+        native = per_second(results["theirs_native"])
+        lines.append(compare("the same, dspy without LiteLLM", ours, native, 2.5))
+    for side, found in results.items():
+        BENCHMARK.notes.append(
+            f"{side}: {found[0]['bytes_per_request']:.0f} bytes a request, "
+            f"{found[0]['rss_mb']:.0f} MB resident"
+        )
+    return lines
+
+
+BENCHMARK = Benchmark("http", __doc__ or "", measure)
