@@ -36,10 +36,11 @@ def main() -> None:
     if options.dspy_python is not None and version is None:
         parser.error(f"{options.dspy_python} has no dspy")
     runs = 1 if options.quick else options.runs
-    theirs = f"dspy {version}" if version else f"dspy ({NOT_INSTALLED}; name one with --dspy-python)"
+    absent = f"dspy ({NOT_INSTALLED}; name one with --dspy-python)"
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {theirs};"
-        f" medians of {runs} runs, smallest to largest in brackets.\n"
+        f"{machine}, {f'dspy {version}' if version else absent}; medians of {runs} runs or as many "
+        "as a benchmark says, smallest to largest in brackets.\n"
     )
     for benchmark in BENCHMARKS:
         if options.names and benchmark.name not in options.names:

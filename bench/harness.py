@@ -109,7 +109,12 @@ def per_second(results: Sequence[dict[str, Any]]) -> Measure:
 
 
 def compare(
-    name: str, ours: Measure, theirs: Measure | None, at_least: float, *, more_is_better: bool = True
+    name: str,
+    ours: Measure,
+    theirs: Measure | None,
+    at_least: float,
+    *,
+    more_is_better: bool = True,
 ) -> Line:
     """Return the line of a goal that is a ratio."""
     goal = f"{at_least:g} x"
@@ -186,7 +191,7 @@ class Server:
 
     def asked(self) -> dict[str, int]:
         """Return requests and bytes since the last look."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/") as response:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/") as response:
             found: dict[str, int] = json.load(response)
             return found
 

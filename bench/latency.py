@@ -35,9 +35,7 @@ def measure(context: Context) -> list[Line]:
             continue
         theirs = per_second(results[side])
         name = line.name if side == "theirs" else "the same, dspy without LiteLLM"
-        lines.append(
-            replace(line, name=name, theirs=theirs, ratio=ours.median / theirs.median)
-        )
+        lines.append(replace(line, name=name, theirs=theirs, ratio=ours.median / theirs.median))
     return sorted(lines, key=lambda found: found.name != line.name)
 
 

@@ -56,9 +56,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     start = time.perf_counter()
     cpu = time.process_time()
     report = asyncio.run(
-        evaluate_policy(
-            inputs, policy, options, selection=Selection(), repeat=job["rollouts"]
-        )
+        evaluate_policy(inputs, policy, options, selection=Selection(), repeat=job["rollouts"])
     )
     seconds = time.perf_counter() - start
     grown_mb = peak_mb() - before_mb

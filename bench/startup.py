@@ -22,7 +22,7 @@ ROWS = 200
 
 
 def measure(context: Context) -> list[Line]:
-    """Measure each command in turns; DSPy's side is the import that any of its programs begins with."""
+    """Measure each command in turns; DSPy's side is the import that its programs begin with."""
     dse = [sys.executable, "-m", "dse_cli"]
     with loopback_server() as server:
         project = task.write_project(context.folder / "startup", ROWS, server.port)

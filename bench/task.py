@@ -21,17 +21,21 @@ INSTRUCTION = (
     "sales: questions before buying, stock, offers, quantity prices. "
     "other: everything else. Choose exactly one queue."
 )
-_WORDS = (
-    "order parcel invoice charger headphones keyboard refund password delivery courier label "
-    "screen battery warranty discount address account payment card yesterday again still never "
-    "please help nobody answers since monday twice wrong broken missing late email number"
-).split()
-# DSPy's chat adapter explains its format at length; this makes our requests no shorter than theirs.
+_WORDS = [
+    word
+    for line in (
+        "order parcel invoice charger headphones keyboard refund password delivery courier label",
+        "screen battery warranty discount address account payment card yesterday again still never",
+        "please help nobody answers since monday twice wrong broken missing late email number",
+    )
+    for word in line.split()
+]
+# DSPy's chat adapter explains its format at length; this makes our requests no shorter.
 _PADDING = (
     "A customer who mentions several matters is sent to the queue of the one they ask about. "
     "A refund that was promised is billing, a refund that is asked for with the goods still at the "
-    "customer's is returns. A parcel that arrived damaged is shipping, a device that broke in use is "
-    "technical. A question about a product nobody has bought yet is sales, whatever the product. "
+    "customer's is returns. A parcel that arrived damaged is shipping, a device that broke in use "
+    "is technical. A question about a product nobody has bought yet is sales, whatever it is. "
     "When two queues fit equally well, the one that stands first in the list above is right. "
     "Praise, complaints about the service and letters from other firms are other."
 )

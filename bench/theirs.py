@@ -7,6 +7,7 @@ Takes a JSON job and prints one JSON line, as :mod:`bench.ours` does.
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import logging
 import os
@@ -28,8 +29,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
             ``concurrency``, ``cache`` (folder or null), ``litellm`` (go through LiteLLM).
     """
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    import dspy
-
+    dspy: Any = importlib.import_module("dspy")
     logging.getLogger("dspy").setLevel(logging.WARNING)
     kept = job["cache"] is not None
     dspy.configure_cache(

@@ -26,8 +26,8 @@ def canonical_bytes(value: Any) -> bytes:
     Raises:
         NotCanonicalError: the value cannot be spelled in RFC 8785.
     """
-    # Every model call is hashed, and the reference implementation is pure Python: it stays the judge
-    # of everything that the short way does not spell, the errors included.
+    # Every model call is hashed, and the reference implementation is pure Python. It stays the
+    # judge of everything that the short way does not spell, the errors included.
     try:
         return _spell(value).encode()
     except (_NotPlainError, TypeError, RecursionError, UnicodeEncodeError):

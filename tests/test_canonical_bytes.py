@@ -19,9 +19,11 @@ ANY_FLOAT = st.floats() | st.integers(0, 2**64 - 1).map(
 )
 ANY_VALUE = st.recursive(
     st.none() | st.booleans() | ANY_INT | ANY_FLOAT | ANY_TEXT,
-    lambda inner: st.lists(inner, max_size=4)
-    | st.tuples(inner, inner)
-    | st.dictionaries(ANY_TEXT, inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(ANY_TEXT, inner, max_size=4)
+    ),
     max_leaves=20,
 )
 

@@ -30,7 +30,7 @@ def check_command(
 
         findings = check_project(open_project(project))
         if findings:
-            show_diagnostics(findings)
+            show_diagnostics(out, findings)
         code = gravest(findings)
         words = {
             ExitCode.DONE: "sound",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,11 @@ class Out:
 
     as_json: bool = False
     quiet: bool = False
+
+    @property
+    def color(self) -> bool:
+        """Whether stderr is a terminal that wants colour."""
+        return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
     def text(self, line: str = "") -> None:
         """Print a line of the result; under ``--json`` nothing, the document says it."""
@@ -106,7 +111,7 @@ def command(*, as_json: bool = False, quiet: bool = False) -> Iterator[Out]:
 
 def _fail(out: Out, error: DseError) -> NoReturn:
     if isinstance(error, SpecError) or getattr(error, "diagnostics", None):
-        show_diagnostics(error.diagnostics)  # type: ignore[attr-defined]
+        show_diagnostics(out, error.diagnostics)  # type: ignore[attr-defined]
     else:
         say(f"error: {error.message}", err=True)
         if isinstance(error, DivergenceError) and error.difference:
@@ -124,18 +129,13 @@ def _fail(out: Out, error: DseError) -> NoReturn:
     raise typer.Exit(error.exit_code)
 
 
-def show_diagnostics(diagnostics: tuple[Diagnostic, ...] | list[Diagnostic]) -> None:
+def show_diagnostics(out: Out, diagnostics: Sequence[Diagnostic]) -> None:
     """Print diagnostics on stderr, and as annotations where GitHub Actions reads them."""
     from dse_cli.report.terminal_diagnostics import github_annotations, render_diagnostics
 
-    say(render_diagnostics(diagnostics, color=use_color()), err=True)
+    say(render_diagnostics(diagnostics, color=out.color), err=True)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         say(github_annotations(diagnostics), err=True, nl=False)
-
-
-def use_color() -> bool:
-    """Tell whether stderr is a terminal that wants colour."""
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
 def _report_bug(error: Exception) -> NoReturn:

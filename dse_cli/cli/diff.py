@@ -14,7 +14,6 @@ from dse_cli.cli.common import (
     QuietOption,
     command,
     open_project,
-    use_color,
 )
 from dse_cli.contracts.errors import ExitCode
 
@@ -39,7 +38,7 @@ def diff_command(
 
         left, right = _views(open_project(project), name, before, after)
         diff = diff_policies(left, right)
-        out.text(render_diff_text(diff, use_color() and sys.stdout.isatty()).rstrip("\n"))
+        out.text(render_diff_text(diff, out.color and sys.stdout.isatty()).rstrip("\n"))
         out.document("same" if diff.same_policy else "differences", diff.to_json())
         if not diff.same_policy:
             raise typer.Exit(ExitCode.QUALITY)

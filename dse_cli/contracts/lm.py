@@ -7,9 +7,10 @@ of times in a run, and never parsed from a user's file.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
-from dse_cli.canonical import sha256_of
+from dse_cli.canonical import canonical_text, sha256_of_text
 
 Role = Literal["system", "user", "assistant"]
 NANO: int = 1_000_000_000  #: nano-dollars in one dollar; money is counted in integers
@@ -85,7 +86,7 @@ class LmRequest:
 
     def __post_init__(self) -> None:
         if not self.key:
-            object.__setattr__(self, "key", sha256_of(self.to_json()))
+            object.__setattr__(self, "key", sha256_of_text(self._canonical_text()))
 
     def to_json(self) -> dict[str, Any]:
         """Return the canonical request: all that decides the response, and the rollout index."""
@@ -96,6 +97,37 @@ class LmRequest:
             "rollout": self.rollout,
             "sampling": self.sampling.to_json(),
         }
+
+    def _canonical_text(self) -> str:
+        """Return the RFC 8785 text of :meth:`to_json`; what many calls share is spelled once."""
+        stable, last = self.messages[:-1], self.messages[-1:]
+        messages = ",".join(part for part in (_spelled(stable), _messages_text(last)) if part)
+        schema, rollout = canonical_text(self.response_schema), canonical_text(self.rollout)
+        return (
+            f'{{"messages":[{messages}],"model":{_identity_text(self.identity)},'
+            f'"response_schema":{schema},"rollout":{rollout},'
+            f'"sampling":{_sampling_text(self.sampling)}}}'
+        )
+
+
+def _messages_text(messages: tuple[Message, ...]) -> str:
+    """Return the canonical text of messages, without the brackets of the list."""
+    return canonical_text([{"role": m.role, "content": m.content} for m in messages])[1:-1]
+
+
+@lru_cache(maxsize=256)
+def _spelled(messages: tuple[Message, ...]) -> str:
+    return _messages_text(messages)
+
+
+@lru_cache(maxsize=256)
+def _identity_text(identity: ModelIdentity) -> str:
+    return canonical_text(identity.to_json())
+
+
+@lru_cache(maxsize=256)
+def _sampling_text(sampling: Sampling) -> str:
+    return canonical_text(sampling.to_json())
 
 
 @dataclass(frozen=True, slots=True)

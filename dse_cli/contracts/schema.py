@@ -159,15 +159,7 @@ def _unknown_words(schema: Any, location: tuple[str | int, ...]) -> list[SchemaP
         return []
     if not isinstance(schema, Mapping):
         return [SchemaProblem(location, "expected a JSON Schema mapping")]
-    found: list[SchemaProblem] = []
-    for word in schema:
-        if word not in KEYWORDS:
-            found.append(SchemaProblem((*location, word), f"{word!r} is not a JSON Schema keyword"))
-    ref = schema.get("$ref")
-    if isinstance(ref, str) and not ref.startswith("#"):
-        found.append(
-            SchemaProblem((*location, "$ref"), "only references inside the file are followed")
-        )
+    found = _own_problems(schema, location)
     for word in _SCHEMA_MAPS:
         children = schema.get(word)
         if isinstance(children, Mapping):
@@ -181,6 +173,24 @@ def _unknown_words(schema: Any, location: tuple[str | int, ...]) -> list[SchemaP
     for word in _SCHEMAS:
         if word in schema:
             found += _unknown_words(schema[word], (*location, word))
+    return found
+
+
+def _own_problems(
+    schema: Mapping[str, Any], location: tuple[str | int, ...]
+) -> list[SchemaProblem]:
+    found = [
+        SchemaProblem((*location, word), f"{word!r} is not a JSON Schema keyword")
+        for word in schema
+        if word not in KEYWORDS
+    ]
+    ref = schema.get("$ref")
+    if isinstance(ref, str) and not ref.startswith("#"):
+        found.append(
+            SchemaProblem((*location, "$ref"), "only references inside the file are followed")
+        )
+    if schema.get("enum") == []:  # the specification only advises against it: nothing would fit
+        found.append(SchemaProblem((*location, "enum"), "an enum needs at least one value"))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Fewer passes of the garbage collector while a batch runs.
+"""Fewer passes of the garbage collector while a batch runs, is summed up, or a dataset is read.
 
 A run keeps every cell and every call, so its objects only grow in number, and next to none of them
 is garbage in a cycle. With Python's defaults the collector walks over them again after each 700 new
@@ -19,7 +19,7 @@ _THRESHOLDS: Final = (20_000, 10, 10)
 
 @dataclass(slots=True)
 class _Open:
-    """Batches that run now, and the thresholds to go back to after the last of them."""
+    """Uses that are open now, and the thresholds to go back to after the last of them."""
 
     count: int = 0
     before: tuple[int, int, int] = (0, 0, 0)
@@ -30,7 +30,7 @@ _open = _Open()
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """Collect more rarely inside; batches that overlap restore the old thresholds at the last end.
+    """Collect more rarely inside; uses that overlap restore the old thresholds at the last end.
 
     A collector that is switched off, or is rarer already, is left as it is.
     """

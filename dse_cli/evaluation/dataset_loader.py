@@ -15,6 +15,7 @@ from dse_cli.canonical import canonical_bytes, sha256_of
 from dse_cli.contracts.dataset import CsvFile, Dataset
 from dse_cli.contracts.diagnostic import Diagnostic
 from dse_cli.contracts.errors import SpecError
+from dse_cli.evaluation.collector import rare_collections
 from dse_cli.evaluation.csv_rows import load_csv
 from dse_cli.evaluation.row_builder import RowBuilder
 from dse_cli.evaluation.row_file import PlacedRow, shortened
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 SPEC_FILE: Final = "dataset.yaml"
 
 
+@rare_collections()
 def load_dataset(
     root_folder: Path,
     spec: DatasetSpec,

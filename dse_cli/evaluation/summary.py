@@ -14,6 +14,7 @@ from dse_cli.contracts.evaluation import (
     RepeatScores,
     Slice,
 )
+from dse_cli.evaluation.collector import rare_collections
 from dse_cli.evaluation.intervals import DECIMALS, mean_interval
 from dse_cli.evaluation.resampling import quantile
 from dse_cli.evaluation.seeds import substream_seed
@@ -27,6 +28,7 @@ PASSES: Final = 1 - 1e-9
 _QUANTILES: Final = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 
 
+@rare_collections()
 def summarize(
     cells: Sequence[Cell],
     *,

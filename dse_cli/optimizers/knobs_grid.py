@@ -58,7 +58,7 @@ class KnobsGrid:
         for choice in choices(axes(search), config.max_candidates, search.seed):
             patch: dict[str, Any] = {}
             for path, value in choice:
-                patch = merge(patch, _nested(path, value))
+                patch = merge(patch, patch_of(path, value))
             origin = "knobs:" + ",".join(f"{path}={_word(value)}" for path, value in choice)
             await search.try_policy(search.base.patched(patch), origin, base)
 
@@ -141,7 +141,7 @@ def _knob_problem(
     base: Policy, path: str, value: Any, known: dict[str, int], index: int
 ) -> str | None:
     try:
-        policy = base.patched(_nested(path, value))
+        policy = base.patched(patch_of(path, value))
     except ValidationError as error:
         return f"{path}: {error.errors()[0]['msg']}"
     if policy.model("main").model is None:
@@ -150,7 +150,8 @@ def _knob_problem(
     return None if first == index else f"{path}: the same policy as value {first + 1} of this knob"
 
 
-def _nested(path: str, value: Any) -> dict[str, Any]:
+def patch_of(path: str, value: Any) -> dict[str, Any]:
+    """Return the patch of the params that sets one knob."""
     if path == "instruction.text" and value is None:
         return {}
     nested: Any = value

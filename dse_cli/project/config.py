@@ -1,7 +1,7 @@
 """Settings, each with where it came from.
 
 Precedence: command line, environment (``DSE_*``), the user's ``config.yaml``, ``dse.yaml``, the
-default. ``allow_code`` is the exception: only the command line and the user's file can grant it.
+default. Only what this release reads is a setting.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Source = Literal["command line", "environment", "user config", "dse.yaml", "defa
 
 
 class Origin(NamedTuple):
-    """Where a setting came from: the kind of place, and its name (``DSE_QUIET``, a file:line)."""
+    """Where a setting came from: the kind of place, and its name (a variable, a file)."""
 
     source: Source
     detail: str = ""
@@ -49,13 +49,7 @@ class SettingRow(NamedTuple):
 class Overrides:
     """What the command line says; None is "not given"."""
 
-    allow_code: bool | None = None
-    cache_dir: Path | None = None
-    default_model: str | None = None
     concurrency: int | None = None
-    max_error_rate: float | None = None
-    no_color: bool | None = None
-    quiet: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +57,17 @@ class Settings:
     """The settings in force.
 
     Attributes:
-        root: the project root, None outside a project.
-        allow_code: whether ``metrics.py`` and other code of the project may run.
         cache_dir: folder of recorded model responses.
         default_model: alias that is used where none is named.
         concurrency: cells in flight at once, over all models.
         max_error_rate: share of provider errors above which a run ends, 0 to 1.
-        no_color: no colour on a terminal.
-        quiet: no progress and no notes, only results and errors.
         origins: where each of them came from, by field name.
     """
 
-    root: Path | None
-    allow_code: bool
     cache_dir: Path
     default_model: str
     concurrency: int
     max_error_rate: float
-    no_color: bool
-    quiet: bool
     origins: Mapping[str, Origin] = field(default_factory=dict, compare=False)
 
     def rows(self) -> list[SettingRow]:
@@ -91,14 +77,11 @@ class Settings:
 
 
 _Layer = dict[str, tuple[Any, Origin]]
-_WORDS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _FROM_TEXT: Final[dict[str, Callable[[str], Any]]] = {
     "cache_dir": str,
     "default_model": str,
     "concurrency": int,
     "max_error_rate": float,
-    "no_color": lambda text: _WORDS[text.casefold()],
-    "quiet": lambda text: _WORDS[text.casefold()],
 }
 
 
@@ -122,7 +105,7 @@ def load_settings(
         SpecError: the user's configuration file is wrong.
     """
     environ = os.environ if environ is None else environ
-    user = load_user_config(user_config_path(environ), project_root=root)
+    user = load_user_config(user_config_path(environ))
     layers = [
         _command_line(overrides or Overrides()),
         _environment(environ),
@@ -146,21 +129,13 @@ def _command_line(overrides: Overrides) -> _Layer:
     for item in fields(overrides):
         value = getattr(overrides, item.name)
         if value is not None:
-            value = value.absolute() if isinstance(value, Path) else value
             origin = Origin("command line", "--" + item.name.replace("_", "-"))
             layer[item.name] = (value, origin)
     return layer
 
 
 def _environment(environ: Mapping[str, str]) -> _Layer:
-    if environ.get("DSE_ALLOW_CODE"):
-        raise UsageError(
-            "DSE_ALLOW_CODE has no effect: trust does not come from the environment",
-            hint="use '--allow-code', or 'allow_code: true' in the user configuration",
-        )
     layer: _Layer = {}
-    if environ.get("NO_COLOR"):
-        layer["no_color"] = (True, Origin("environment", "NO_COLOR"))
     for name in _FROM_TEXT:
         variable = f"DSE_{name.upper()}"
         if text := environ.get(variable, ""):
@@ -174,7 +149,7 @@ def _from_text(name: str, variable: str, text: str) -> Any:
     try:
         value = _FROM_TEXT[name](text)
         UserConfig.model_validate({"dse": "user_config/v1", name: value})
-    except (KeyError, ValueError, ValidationError) as error:
+    except (ValueError, ValidationError) as error:
         expected = SchemaView(UserConfig).expected((name,), {}) or "something else"
         raise UsageError(f"{variable} must be {expected}, but is {text!r}") from error
     return value
@@ -189,9 +164,6 @@ def _user_file(user: UserFile) -> _Layer:
         if value is not None:
             value = Path(value).expanduser() if name.endswith("_dir") else value
             layer[name] = (value, _in_file("user config", user.document, (name,), user.path))
-    if user.allow_code is not None:
-        origin = _in_file("user config", user.document, ("allow_code",), user.path)
-        layer["allow_code"] = (user.allow_code, origin)
     return layer
 
 
@@ -214,14 +186,10 @@ def _defaults(root: Path | None) -> _Layer:
     user_cache = Path(platformdirs.user_cache_dir("dse-cli", appauthor=False))
     blank = ProjectSpec(dse="project/v1")
     values = {
-        "root": root,
-        "allow_code": False,
         "cache_dir": user_cache / "responses" if root is None else root / ".dse" / "cache",
         "default_model": blank.default_model,
         "concurrency": blank.limits.concurrency,
         "max_error_rate": blank.limits.max_error_rate,
-        "no_color": False,
-        "quiet": False,
     }
     return {name: (value, Origin("default")) for name, value in values.items()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from dse_cli.contracts.project import SECRET_SHAPE
 
@@ -100,13 +100,6 @@ class Document:
     def root(self) -> Node:
         """The positions, computed on first use."""
         return self._tree()
-
-    def without(self, key: str) -> Self:
-        """Return the document with one top-level key left out of its value."""
-        value = self.value
-        if isinstance(value, dict):
-            value = {name: item for name, item in value.items() if name != key}
-        return type(self)(self.source, value, self._tree)
 
     def offset(self, loc: Loc, *, key: bool = False) -> int:
         """Return the character offset of a value or key, or of its nearest known parent."""

@@ -71,9 +71,6 @@ class ProjectPaths:
         name = "compile.yaml" if variant is None else f"compile.{variant}.yaml"
         return self.signatures / folder / name
 
-    def metrics_file(self, folder: str) -> Path:
-        return self.signatures / folder / "metrics.py"
-
     def dataset(self, folder: str) -> Path:
         return self.datasets / folder
 

@@ -1,8 +1,4 @@
-"""The user's own configuration file, outside every project, and the trust it may grant.
-
-``allow_code`` is deliberately not a field of the contract: no schema, and so no file of a project,
-can set it. It is read by hand, from the user's file only.
-"""
+"""The user's own configuration file: settings for every project of one person."""
 
 from __future__ import annotations
 
@@ -14,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import Field, field_validator
 
 from dse_cli.contracts.base import Contract
-from dse_cli.contracts.errors import SpecError
 from dse_cli.project.validate import validate
 from dse_cli.project.yaml_document import YamlDocument, load_yaml
 
@@ -22,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CONFIG_VARIABLE: Final = "DSE_CONFIG"
-_TRUST: Final = "allow_code"
 
 
 class UserConfig(Contract):
@@ -33,7 +27,6 @@ class UserConfig(Contract):
         default_model: alias that is used where none is named.
         concurrency: cells in flight at once, over all models.
         max_error_rate: share of provider errors above which a run ends, 0 to 1.
-        no_color, quiet: terminal manners.
     """
 
     dse: Literal["user_config/v1"]
@@ -41,8 +34,6 @@ class UserConfig(Contract):
     default_model: str | None = None
     concurrency: Annotated[int, Field(ge=1, le=1024)] | None = None
     max_error_rate: Annotated[float, Field(ge=0, le=1)] | None = None
-    no_color: bool | None = None
-    quiet: bool | None = None
 
     @field_validator("cache_dir")
     @classmethod
@@ -60,13 +51,11 @@ class UserFile:
         path: where it stands, whether or not it exists.
         config: its fields, None when there is no file.
         document: its positions, None when there is no file.
-        allow_code: what it says about trust, None when it says nothing.
     """
 
     path: Path
     config: UserConfig | None = None
     document: YamlDocument | None = None
-    allow_code: bool | None = None
 
 
 def user_config_path(environ: Mapping[str, str] | None = None) -> Path:
@@ -79,34 +68,13 @@ def user_config_path(environ: Mapping[str, str] | None = None) -> Path:
     return Path(platformdirs.user_config_dir("dse", appauthor=False)) / "config.yaml"
 
 
-def load_user_config(path: Path, *, project_root: Path | None = None) -> UserFile:
+def load_user_config(path: Path) -> UserFile:
     """Read the user's configuration; a file that does not exist says nothing.
 
-    Args:
-        project_root: a file inside it grants no trust, as the project could have brought it along.
-
     Raises:
-        SpecError: the file is wrong, or grants trust from inside the project.
+        SpecError: the file is wrong.
     """
     if not path.exists():
         return UserFile(path)
     document = load_yaml(path, name=path.name)
-    allow_code = _trust(document)
-    inside = project_root is not None and path.resolve().is_relative_to(project_root.resolve())
-    if allow_code is not None and inside:
-        message = "'allow_code' has no force in a file inside the project"
-        hint = "use '--allow-code', or move the file out of the project"
-        found = document.diagnostic((_TRUST,), "untrusted-place", message, hint, key=True)
-        raise SpecError([found])
-    document = document.without(_TRUST)
-    return UserFile(path, validate(document, UserConfig), document, allow_code)
-
-
-def _trust(document: YamlDocument) -> bool | None:
-    if not isinstance(document.value, dict) or _TRUST not in document.value:
-        return None
-    allow_code = document.value[_TRUST]
-    if not isinstance(allow_code, bool):
-        message = "'allow_code' must be true or false"
-        raise SpecError([document.diagnostic((_TRUST,), "wrong-type", message)])
-    return allow_code
+    return UserFile(path, validate(document, UserConfig), document)

@@ -16,6 +16,7 @@ from dse_cli.registry.json_text import json_file_bytes
 from dse_cli.registry.receipts import put_receipt
 from dse_cli.workflows.compile_outputs import CompileOutputs, build_outputs
 from dse_cli.workflows.compile_search import SearchOutcome, find_optimizer, run_search, start_search
+from dse_cli.workflows.dearest import dearest_policy
 from dse_cli.workflows.latest import remember_latest
 from dse_cli.workflows.session import RunOptions, Session, open_session
 
@@ -92,12 +93,14 @@ async def plan_compile(inputs: JobInputs, options: RunOptions) -> Plan:
         candidates = registered.optimizer.most_candidates(search, config)
         base = Candidate.of(inputs.base)
         floor = sum((session.engine.bound(base, row) for row in search.val), Bound())
+        dearest = Candidate.of(dearest_policy(search))
+        whole = sum((session.engine.bound(dearest, row) for row in search.val), Bound())
     rows = len(search.val)
     cells = candidates * rows
     cap = inputs.job.budget.max_metric_calls
     metric_calls = cells if cap is None else min(cells, cap // rows * rows)
     passes = metric_calls // rows
-    most = sum([floor] * passes, Bound())
+    most = sum([whole] * passes, Bound())
     return Plan(candidates, rows, metric_calls, most, floor)
 
 

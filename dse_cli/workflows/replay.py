@@ -75,7 +75,7 @@ async def replay_strict(project: Project, written: str, options: RunOptions) -> 
     """
     found, loaded = _load(project, written)
     transcript = _transcript(found, loaded)
-    inputs = _inputs(project, loaded.receipt)
+    inputs = _inputs(project, found, loaded.receipt)
     _refuse_other_inputs(inputs, loaded.receipt)
     with no_network():
         replay = Replay(transcript, "strict")
@@ -92,7 +92,7 @@ async def replay_until_divergence(
     """Run the job as it stands now, serving recorded responses while they match."""
     found, loaded = _load(project, written)
     transcript = _transcript(found, loaded)
-    inputs = _inputs(project, loaded.receipt)
+    inputs = _inputs(project, found, loaded.receipt)
     session, outputs = await _search_again(
         inputs, options, loaded.receipt, Replay(transcript, "until-divergence")
     )
@@ -186,14 +186,20 @@ def _transcript(found: FoundRun, loaded: LoadedRun) -> Transcript:
     )
 
 
-def _inputs(project: Project, receipt: CompileReceipt) -> JobInputs:
+def _inputs(project: Project, found: FoundRun, receipt: CompileReceipt) -> JobInputs:
     chosen = receipt.predicate.buildDefinition.externalParameters
-    return load_inputs(
-        project,
-        chosen["signature"],
-        variant=chosen["variant"],
-        overrides=dict(chosen["overrides"]),
-    )
+    variant, overrides = chosen.get("variant"), chosen.get("overrides")
+    if (
+        chosen.get("signature") != found.store.name
+        or not isinstance(variant, str | None)
+        or not isinstance(overrides, dict)
+    ):
+        raise AlteredError(
+            f"{found.store.shown(f'receipts/{found.run}/receipt.json')}: externalParameters are "
+            f"not those of a compile of {found.store.name}",
+            hint="restore the receipt from git",
+        )
+    return load_inputs(project, found.store.name, variant=variant, overrides=overrides)
 
 
 def _refuse_other_inputs(inputs: JobInputs, receipt: CompileReceipt) -> None:

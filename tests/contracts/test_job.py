@@ -69,7 +69,7 @@ def test_a_job_that_cannot_be_kept_is_refused(change) -> None:
 )
 def test_a_dataset_that_cannot_be_read_is_refused(change) -> None:
     good = {"dse": "dataset/v1", "id": "d", "files": ["a.jsonl"], "split": {"field": "split"}}
-    assert DatasetSpec.model_validate(good)
+    assert DatasetSpec.model_validate(good).id == "d"
     with pytest.raises(ValidationError):
         DatasetSpec.model_validate({**good, **change})
 
@@ -88,7 +88,7 @@ def test_a_dataset_that_cannot_be_read_is_refused(change) -> None:
     ],
 )
 def test_a_project_that_cannot_be_kept_is_refused(change) -> None:
-    assert ProjectSpec.model_validate({"dse": "project/v1"})
+    assert ProjectSpec.model_validate({"dse": "project/v1"}).default_model == "local"
     with pytest.raises(ValidationError):
         ProjectSpec.model_validate({"dse": "project/v1", **change})
 

@@ -111,4 +111,4 @@ def test_nulls_in_the_payload_of_a_demo_are_kept() -> None:
 def test_params_are_frozen() -> None:
     params = Params.model_validate({"instruction": {"text": "Go."}})
     with pytest.raises(ValidationError):
-        params.instruction = None
+        params.instruction = None  # type: ignore[misc]

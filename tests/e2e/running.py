@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 #: Nothing takes longer unless it hangs; then the test fails instead of waiting.
-HANGS_AFTER_S = 40
+HANGS_AFTER_S = 120
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Running:
 
     def wait(self) -> Ran:
         assert self.ended.wait(HANGS_AFTER_S), f"{self.pid} hangs"
-        assert self.code is not None
+        assert self.code is not None, "the warm process died"
         return Ran(self.code, self.out.read_text(), self.err.read_text())
 
 
@@ -137,6 +137,7 @@ class Zygote:
         stdin.write(json.dumps(job).encode() + b"\n")
         stdin.flush()
         assert started.wait(HANGS_AFTER_S)
+        assert pids, "the warm process died"
         return self._running[pids[0]]
 
     def run(self, *args: str, cwd: Path, env: Mapping[str, str], code: int | None = 0) -> Ran:
@@ -172,6 +173,11 @@ class Zygote:
                 running = self._running[message["pid"]]
                 running.code = message["code"]
                 running.ended.set()
+        # It is gone: nobody may wait for what it would have said.
+        for started, _ in list(self._tokens.values()):
+            started.set()
+        for running in list(self._running.values()):
+            running.ended.set()
 
 
 _SCRIPT = str(Path(__file__).with_name("zygote.py"))

@@ -142,3 +142,28 @@ def test_stdout_holds_only_data_and_stderr_only_words(promoted: Desk) -> None:
         assert isinstance(document["outcome"], str), command
         if command[0] != "rollback":
             assert promoted.dse(*command, "--quiet").stderr == "", command
+
+
+def test_what_no_digest_covers_is_found_by_deriving_it_again(promoted: Desk) -> None:
+    (receipt,) = (promoted.root / "artifacts" / NAME / "receipts").glob("*/receipt.json")
+    text = receipt.read_text()
+    receipt.write_text(text.replace('"improved": true', '"improved": false'))
+    assert receipt.read_text() != text
+    ran = promoted.dse("replay", receipt.parent.name, "--mode", "strict", "--json", code=4)
+    assert ran.document["outcome"] == "altered"
+    assert "receipt.json" in ran.stderr
+
+
+def test_a_replay_names_the_first_call_that_was_not_recorded(promoted: Desk) -> None:
+    (receipt,) = (promoted.root / "artifacts" / NAME / "receipts").glob("*/receipt.json")
+    run = receipt.parent.name
+    job = promoted.root / "signatures" / NAME / "compile.yaml"
+    job.write_text(job.read_text().replace("Please choose a box.", "Please choose one box."))
+    stale = promoted.dse("replay", run, "--json", code=4).document
+    assert stale["outcome"] == "stale"
+    assert "job changed" in stale["message"]
+    report = promoted.dse("replay", run, "--mode", "until-divergence", "--json", code=1).document
+    assert report["outcome"] == "differences"
+    assert report["served"] == CALLS - VAL
+    assert report["live"] == VAL
+    assert report["diverged_at"].startswith("cand=0003/")

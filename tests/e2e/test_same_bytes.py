@@ -36,9 +36,7 @@ def test_recompiling_leaves_git_status_clean(desk: Desk, server: DeskServer) -> 
         "knobs_grid.v1",
     ],
 )
-def test_every_optimizer_writes_the_same_bytes_cold_and_replays(
-    desk: Desk, optimizer: str
-) -> None:
+def test_every_optimizer_writes_the_same_bytes_cold_and_replays(desk: Desk, optimizer: str) -> None:
     spaces = {
         "few_shot": "few_shot: {k_max: 2, pool_size: 3}",
         "instructions": "instructions: [{id: a, text: Choose the box by colour.}]",

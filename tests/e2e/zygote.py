@@ -2,8 +2,8 @@
 
 LiteLLM alone costs three seconds of every process that calls a model. A fork is a process of its
 own all the same: it has its arguments, environment, folder, streams and exit code, and can be
-killed. One JSON object a line on stdin starts one; its pid comes back at once, its exit status when it
-has ended.
+killed. One JSON object a line on stdin starts one; its pid comes back at once, and its exit status
+when it has ended.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import select
 import signal
 import sys
 from typing import Any
-
 
 #: The descriptor that answers go to.
 ANSWERS = int(sys.argv[1])
@@ -84,7 +83,7 @@ def start(job: dict[str, Any], main: Any) -> None:
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:  # noqa: BLE001 - what Python itself would do
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        sys.excepthook(*sys.exc_info())
         code = 1
     sys.stdout.flush()
     sys.stderr.flush()

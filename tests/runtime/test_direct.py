@@ -29,7 +29,9 @@ def predict(desk: Desk, value: dict[str, Any] = TICKET, **options: Any) -> Predi
     return asyncio.run(desk.predictor.predict(value, **options))
 
 
-def said(text: str, prompt: int | None = 10, completion: int | None = 2, cost: int | None = 5):
+def said(
+    text: str, prompt: int | None = 10, completion: int | None = 2, cost: int | None = 5
+) -> LmResponse:
     return LmResponse(text, "stop", "tiny-1", Usage(prompt, completion, cost))
 
 

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from dse_cli.contracts.errors import AlteredError, NothingSelectedError, StaleError, UsageError
+from dse_cli.lm.layer import Layer
+from dse_cli.project.project import Project
+from dse_cli.registry.history import read_history
+from dse_cli.registry.pointer import read_active
+from dse_cli.workflows.promote import (
+    Promotion,
+    plan_promotion,
+    promote_policy,
+    rollback_policy,
+)
+from tests.lm.calls import RealTransport
+from tests.workflows.desk import (
+    HOLDOUT,
+    JOBS,
+    NAME,
+    Counting,
+    as_model,
+    compile_it,
+    edit,
+    inputs_of,
+    make_project,
+    options,
+    real,
+    scripted,
+    tree,
+)
+
+
+def promote(project: Project, word: str, transport: Layer) -> Promotion:
+    return asyncio.run(promote_policy(inputs_of(project), word, options(transport)))
+
+
+def active(project: Project) -> str | None:
+    pointer = read_active(inputs_of(project).store)
+    return None if pointer is None else pointer.compiled_id
+
+
+def name_of(artifact_name: str) -> str:
+    return artifact_name.removeprefix("compiled/").removesuffix(".json")
+
+
+def test_a_better_policy_is_promoted_by_the_holdout(project: Project) -> None:
+    result = compile_it(project, real())
+    counting = Counting(real())
+    promotion = promote(project, name_of(result.artifact_name), counting)
+    assert promotion.moved
+    assert promotion.evidence.verdict == "promote"
+    assert (promotion.evidence.comparison.n, promotion.evidence.look) == (HOLDOUT, 1)
+    assert promotion.evidence.comparison.delta == pytest.approx(2 / 3)
+    assert active(project) == result.outputs.artifact.compiled_id
+    assert len(counting.requests) == 2 * HOLDOUT
+    asked = [json.loads(r.messages[-1].content)["ticket"] for r in counting.requests]
+    assert all(ticket.startswith("holdout note") for ticket in asked)
+    assert (project.root / f"artifacts/{NAME}/active.yaml").exists()
+
+
+def test_evidence_of_a_scripted_model_is_refused_before_the_holdout_is_opened(
+    project: Project,
+) -> None:
+    result = compile_it(project, scripted())
+    counting = Counting(real())
+    with pytest.raises(UsageError, match="scripted"):
+        promote(project, name_of(result.artifact_name), counting)
+    assert counting.requests == []
+    assert read_history(inputs_of(project).store) == ()
+
+
+def test_a_scripted_gate_never_moves_the_pointer(project: Project) -> None:
+    result = compile_it(project, real())
+    with pytest.raises(UsageError, match="scripted"):
+        promote(project, name_of(result.artifact_name), scripted())
+    assert active(project) is None
+
+
+def test_a_policy_that_changes_nothing_is_refused_and_the_look_is_counted(tmp_path) -> None:
+    project = make_project(tmp_path, JOBS["greedy"])
+    result = compile_it(project, real())
+
+    def dull(request):
+        from dataclasses import replace
+
+        return replace(as_model(request), text='{"queue":"other"}')
+
+    name = name_of(result.artifact_name)
+    assert active(project) is None
+    levels = []
+    for look in (1, 2, 3):
+        promotion = promote(project, name, RealTransport(dull))
+        assert not promotion.moved
+        assert promotion.evidence.verdict == "no_change"
+        assert promotion.evidence.look == look
+        levels.append(promotion.evidence.level)
+    assert levels == pytest.approx([0.05 / 2, 0.05 / 6, 0.05 / 12])
+    assert active(project) is None
+    history = read_history(inputs_of(project).store)
+    assert [record.event for record in history] == ["refuse"] * 3
+    assert plan_promotion(inputs_of(project), name).look == 4
+
+
+def test_planning_a_promotion_is_not_a_look(project: Project) -> None:
+    name = name_of(compile_it(project, real()).artifact_name)
+    for _ in range(3):
+        plan = plan_promotion(inputs_of(project), name)
+        assert (plan.rows, plan.metric_calls, plan.look) == (HOLDOUT, 2 * HOLDOUT, 1)
+
+
+def test_the_active_policy_cannot_be_promoted_again(project: Project) -> None:
+    name = name_of(compile_it(project, real()).artifact_name)
+    promote(project, name, real())
+    counting = Counting(real())
+    with pytest.raises(UsageError, match="is the active policy"):
+        promote(project, name, counting)
+    assert counting.requests == []
+
+
+def test_a_rollback_goes_back_to_the_authored_policy_and_is_recorded(project: Project) -> None:
+    name = name_of(compile_it(project, real()).artifact_name)
+    promote(project, name, real())
+    store = inputs_of(project).store
+    record = rollback_policy(store, inputs_of(project).signature.id, reason="too terse")
+    assert (record.event, record.reason, record.target) == ("rollback", "too terse", None)
+    assert active(project) is None
+    with pytest.raises(UsageError, match="nothing to roll back"):
+        rollback_policy(store, inputs_of(project).signature.id, reason="again")
+
+
+def test_a_stale_artifact_is_not_promoted(project: Project) -> None:
+    name = name_of(compile_it(project, real()).artifact_name)
+    edit(project, f"signatures/{NAME}/signature.yaml", "You route", "You sort")
+    counting = Counting(real())
+    with pytest.raises(StaleError, match="prompt"):
+        promote(project, name, counting)
+    assert counting.requests == []
+
+
+def test_a_token_cap_that_was_lowered_makes_an_artifact_stale_and_a_raised_one_does_not(
+    project: Project,
+) -> None:
+    name = name_of(compile_it(project, real()).artifact_name)
+    signature = f"signatures/{NAME}/signature.yaml"
+    edit(project, signature, "max_tokens: 32", "max_tokens: 31")
+    with pytest.raises(StaleError, match="token cap"):
+        plan_promotion(inputs_of(project), name)
+    edit(project, signature, "max_tokens: 31", "max_tokens: 64")
+    assert plan_promotion(inputs_of(project), name).look == 1
+
+
+def test_an_altered_artifact_is_not_promoted(project: Project) -> None:
+    result = compile_it(project, real())
+    edit(project, f"artifacts/{NAME}/{result.artifact_name}", "stands in brackets", "is there")
+    before = tree(project)
+    with pytest.raises(AlteredError):
+        promote(project, name_of(result.artifact_name), real())
+    assert tree(project) == before
+
+
+def test_without_a_holdout_nothing_is_promoted(project: Project) -> None:
+    path = project.root / "datasets/tickets/rows.jsonl"
+    lines = [line for line in path.read_text().splitlines() if '"holdout"' not in line]
+    path.write_text("\n".join(lines) + "\n")
+    name = name_of(compile_it(project, real()).artifact_name)
+    with pytest.raises(NothingSelectedError, match="holdout"):
+        promote(project, name, real())
