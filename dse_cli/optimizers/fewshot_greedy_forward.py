@@ -1,7 +1,7 @@
 """``fewshot_greedy_forward.v1``: add the train row that helps most as a demo, until none helps.
 
 The search starts from an explicit zero-shot state (no demos at all), which is a candidate besides
-the base with its authored demos. Each step tries every row of the pool as the next demo and keeps
+the base when the base has authored demos. Each step tries every row of the pool as the next demo and keeps
 the best when it is strictly better. Demos keep the order in which they were chosen: what was
 selected is what is shown.
 """
@@ -46,8 +46,12 @@ class FewShotGreedyForward:
 async def grow_demos(search: Search, policy: Policy, parent: Entry) -> Entry:
     """Run the greedy path from ``policy`` without demos and return its best entry."""
     space = search.space.few_shot
-    zero_shot = policy.patched({"few_shot": {"examples": []}})
-    current = await search.try_policy(zero_shot, "demos:none", parent)
+    current = parent
+    if policy.demos:
+        # With no demos to take away, the parent is the zero-shot state: the same prompt under
+        # another id would cost a pass over val and tell nothing.
+        zero_shot = policy.patched({"few_shot": {"examples": []}})
+        current = await search.try_policy(zero_shot, "demos:none", parent)
     chosen: list[Row] = []
     pool = demo_pool(search)
     while space is not None and pool and len(chosen) < space.k_max:

@@ -18,6 +18,8 @@ from dse_cli.canonical import canonical_text
 from dse_cli.contracts.base import Contract
 from dse_cli.contracts.params import merge
 from dse_cli.evaluation.seeds import substream
+from dse_cli.optimizers.fewshot_greedy_forward import demo_json
+from dse_cli.optimizers.labelled_demos import labelled_set
 
 if TYPE_CHECKING:
     from dse_cli.contracts.job import SearchSpace
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from dse_cli.runtime.policy import Policy
 
 Choice = tuple[tuple[str, Any], ...]
+
+
+#: Knobs that have "as authored" among their values, written as None.
+AS_AUTHORED = frozenset({"instruction.text", "few_shot.examples"})
 
 
 class KnobProblem(NamedTuple):
@@ -46,11 +52,11 @@ class KnobsGridConfig(Contract):
 
 
 class KnobsGrid:
-    """A grid over knobs and instruction variants."""
+    """A grid over knobs, instruction variants, and with or without a labelled demo set."""
 
     id: ClassVar[str] = "knobs_grid.v1"
     revision: ClassVar[int] = 1
-    searches: ClassVar[frozenset[str]] = frozenset({"knobs", "instructions"})
+    searches: ClassVar[frozenset[str]] = frozenset({"knobs", "instructions", "few_shot"})
 
     async def search(self, search: Search, config: KnobsGridConfig) -> None:
         """Evaluate the base, then the combinations."""
@@ -71,7 +77,8 @@ class KnobsGrid:
 def axes(search: Search) -> list[tuple[str, list[Any]]]:
     """Return each knob with its values, in the order of the knobs' names.
 
-    Instruction variants are a knob too; there the authored text is a value, written as None.
+    Instruction variants are a knob too, and so is the labelled demo set of ``few_shot.k_max`` rows;
+    there "as authored" is a value, written as None.
     """
     found: list[tuple[str, list[Any]]] = [
         (path, _distinct(values)) for path, values in sorted(search.space.knobs.items())
@@ -79,6 +86,9 @@ def axes(search: Search) -> list[tuple[str, list[Any]]]:
     if search.space.instructions:
         variants = sorted(search.space.instructions, key=lambda variant: variant.id)
         found.append(("instruction.text", [None, *(variant.text for variant in variants)]))
+    if search.space.few_shot is not None:
+        demos = [demo_json(row) for row in labelled_set(search)]
+        found.append(("few_shot.examples", [None, demos]))
     return found
 
 
@@ -152,7 +162,7 @@ def _knob_problem(
 
 def patch_of(path: str, value: Any) -> dict[str, Any]:
     """Return the patch of the params that sets one knob."""
-    if path == "instruction.text" and value is None:
+    if value is None and path in AS_AUTHORED:
         return {}
     nested: Any = value
     for key in reversed(path.split(".")):
@@ -161,5 +171,7 @@ def patch_of(path: str, value: Any) -> dict[str, Any]:
 
 
 def _word(value: Any) -> str:
+    if isinstance(value, list):
+        return f"{len(value)} demos"
     text = "authored" if value is None else str(value)
     return text if len(text) <= 24 else text[:23] + "…"

@@ -55,7 +55,7 @@ class SlowStart:
 
     async def route(self, _: ModelIdentity) -> Route:
         if not self._started:
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(1.5)
             self._started = True
         return self._route
 
@@ -64,12 +64,12 @@ class SlowStart:
 
 
 def test_starting_a_server_does_not_count_into_the_time_of_a_call(server: OpenAiServer) -> None:
-    routes = SlowStart(Route("openai/tiny", server.base, "k", timeout_s=0.25, max_retries=0))
+    routes = SlowStart(Route("openai/tiny", server.base, "k", timeout_s=1.2, max_retries=0))
 
     async def go() -> LmResponse:
         gateway = build_gateway(routes, seed=1)
         try:
-            return await gateway.complete(ask(timeout_s=0.25))
+            return await gateway.complete(ask(timeout_s=1.2))
         finally:
             await gateway.aclose()
 
