@@ -55,7 +55,7 @@ test: lint  ## everything: lint, then every test
 # --- use ----------------------------------------------------------------------------------------
 
 compile: setup  ## compile example 1 on the embedded model and promote it through the gate
-	$(BIN)/dse models pull local
+	$(BIN)/dse models pull local-plus
 	$(BIN)/dse compile route-ticket
 	$(BIN)/dse promote route-ticket --latest
 

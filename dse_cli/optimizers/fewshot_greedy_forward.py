@@ -1,9 +1,9 @@
 """``fewshot_greedy_forward.v1``: add the train row that helps most as a demo, until none helps.
 
 The search starts from an explicit zero-shot state (no demos at all), which is a candidate besides
-the base when the base has authored demos. Each step tries every row of the pool as the next demo and keeps
-the best when it is strictly better. Demos keep the order in which they were chosen: what was
-selected is what is shown.
+the base when the base has authored demos. Each step tries every row of the pool as the next demo
+and keeps the best when it is strictly better. Demos keep the order in which they were chosen: what
+was selected is what is shown.
 """
 
 from __future__ import annotations

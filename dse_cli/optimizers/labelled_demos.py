@@ -1,7 +1,7 @@
 """A labelled demo set: train rows shown as they are, each kind of answer in turn.
 
-Labels only, as in DSPy's LabeledFewShot, but balanced: with as many demos as there are answers, each
-answer is shown once. Where every row has an answer of its own, this is a plain draw.
+Labels only, as in DSPy's LabeledFewShot, but balanced: with as many demos as there are answers,
+each answer is shown once. Where every row has an answer of its own, this is a plain draw.
 """
 
 from __future__ import annotations
