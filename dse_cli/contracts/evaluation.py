@@ -14,8 +14,6 @@ ErrorKind = Literal["decode", "budget", "tool", "provider", "timeout", "metric"]
 #: Kinds that are the world's fault: never scored, never cached, counted apart.
 OUTAGES: frozenset[str] = frozenset({"budget", "tool", "provider", "timeout", "metric"})
 
-SUMMARY_FORMAT = "dse/eval_summary/v1"
-
 
 @dataclass(frozen=True, slots=True)
 class CellError:

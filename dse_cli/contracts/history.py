@@ -11,7 +11,6 @@ from dse_cli.contracts.evaluation import EvalSummary
 from dse_cli.contracts.signature import SignatureId
 
 HISTORY_FORMAT: Final = "dse/history/v1"
-ACTIVE_FORMAT: Final = "active/v1"
 
 Verdict = Literal["promote", "regression", "no_change", "cannot_tell"]
 HistoryEvent = Literal["promote", "refuse", "rollback"]

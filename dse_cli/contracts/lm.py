@@ -206,14 +206,3 @@ class LmResponse:
             "usage": self.usage.to_json(),
             "scripted": self.scripted,
         }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any], *, paid: bool = False) -> LmResponse:
-        return cls(
-            text=data["text"],
-            finish_reason=data["finish_reason"],
-            served_model=data["served_model"],
-            usage=Usage(**data["usage"]),
-            scripted=data["scripted"],
-            paid=paid,
-        )

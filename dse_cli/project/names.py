@@ -1,4 +1,4 @@
-"""What signatures, folders and hashes may be called, and how a short name finds the long one."""
+"""What signatures and folders may be called, and how a short name finds the long one."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from dse_cli.contracts.signature import SIGNATURE_ID_PATTERN
 from dse_cli.project.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 SIGNATURE_ID: Final = re.compile(SIGNATURE_ID_PATTERN)
 #: Folder names under signatures/, datasets/ and artifacts/: the same on every file system.
 FOLDER_SLUG: Final = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 #: Shortest hash prefix that is looked up.
 MIN_HASH_PREFIX: Final = 4
-
-_SHA256: Final = "sha256:"
-_HEX: Final = re.compile(r"[0-9a-f]+")
 
 
 def is_folder_slug(name: str) -> bool:
@@ -83,30 +80,3 @@ def resolve_reference(reference: str, candidates: Mapping[str, str], *, what: st
     words = [word for pair in candidates.items() for word in pair if word]
     hint = did_you_mean(reference, words, otherwise="there are")
     raise UsageError(f"no {what} {reference!r}", hint=hint)
-
-
-def resolve_hash_prefix(prefix: str, candidates: Iterable[str], *, what: str = "artifact") -> str:
-    """Return the only candidate that starts with ``prefix``, with or without ``sha256:``.
-
-    Args:
-        prefix: at least 4 lower-case hex digits.
-        candidates: full hashes, in either spelling; the match is returned as it was given.
-
-    Raises:
-        UsageError: too short, not hexadecimal, unknown or ambiguous.
-    """
-    digits = prefix.removeprefix(_SHA256)
-    if len(digits) < MIN_HASH_PREFIX or not _HEX.fullmatch(digits):
-        raise UsageError(
-            f"{prefix!r} is not the start of a hash",
-            hint=f"give at least {MIN_HASH_PREFIX} of the digits 0-9 and a-f",
-        )
-    found = sorted({c for c in candidates if c.removeprefix(_SHA256).startswith(digits)})
-    if len(found) == 1:
-        return found[0]
-    if found:
-        listed = ", ".join(candidate.removeprefix(_SHA256)[:16] for candidate in found)
-        raise UsageError(
-            f"{prefix!r} means more than one {what}: {listed}", hint="give more digits"
-        )
-    raise UsageError(f"no {what} starts with {prefix!r}", hint="'dse list' shows what there is")

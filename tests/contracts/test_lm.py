@@ -66,9 +66,6 @@ def test_unknown_usage_stays_unknown() -> None:
     assert Usage(0, 0).total_tokens == 0
 
 
-def test_a_response_reads_back_and_who_paid_is_not_on_record() -> None:
+def test_who_paid_for_a_response_is_not_on_record() -> None:
     response = LmResponse("t", "length", "m", Usage(1, None, 3), scripted=True, paid=True)
-    again = LmResponse.from_json(response.to_json())
-    assert again == response
-    assert not again.paid
     assert "paid" not in response.to_json()

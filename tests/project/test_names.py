@@ -6,7 +6,6 @@ from dse_cli.contracts.errors import UsageError
 from dse_cli.project.names import (
     SIGNATURE_ID,
     is_folder_slug,
-    resolve_hash_prefix,
     resolve_name,
     resolve_reference,
 )
@@ -16,7 +15,6 @@ NAMES = {
     "route-mail": "@acme/support/RouteMail.v1",
     "route": "@acme/other/Route.v1",
 }
-HASHES = ["sha256:abcd1234" + "0" * 56, "sha256:abcd9999" + "0" * 56]
 
 
 @pytest.mark.parametrize(
@@ -64,25 +62,6 @@ def test_a_reference_in_a_file_is_never_a_prefix() -> None:
     assert caught.value.hint == "did you mean 'support/tickets'?"
     with pytest.raises(UsageError, match="more than one dataset"):
         resolve_reference("x", {"a": "x", "b": "x"}, what="dataset")
-
-
-@pytest.mark.parametrize("prefix", ["abcd1", "sha256:abcd1", HASHES[0]])
-def test_a_hash_prefix_finds_its_hash(prefix: str) -> None:
-    assert resolve_hash_prefix(prefix, HASHES) == HASHES[0]
-
-
-@pytest.mark.parametrize(
-    ("prefix", "why"),
-    [
-        ("abcd", "more than one"),
-        ("abc", "not the start of a hash"),
-        ("xyz12", "not the start of a hash"),
-        ("ffff", "no artifact starts"),
-    ],
-)
-def test_a_hash_prefix_that_finds_none_or_two_is_refused(prefix: str, why: str) -> None:
-    with pytest.raises(UsageError, match=why):
-        resolve_hash_prefix(prefix, HASHES)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "A", "a b", "-a", "a/b", "a" * 65, "a\n"])
