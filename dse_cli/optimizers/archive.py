@@ -61,19 +61,43 @@ class Archive:
     def best(self, among: Sequence[Entry] | None = None) -> Entry | None:
         """Return the best fully evaluated entry: highest mean, then fewer tokens, then id.
 
-        Unknown tokens come after known ones.
+        Means are compared on the rows that every one of them has a score for: an outage on a hard
+        row must not help. Unknown tokens come after known ones.
         """
+        entries = [e for e in (self if among is None else among) if self.mean(e) is not None]
+        rows = self._shared_rows(entries)
         best: Entry | None = None
-        for entry in self if among is None else among:
-            if self.mean(entry) is not None and (best is None or self._beats(entry, best)):
+        for entry in entries:
+            if best is None or self._beats(entry, best, rows):
                 best = entry
         return best
 
-    def _beats(self, entry: Entry, best: Entry) -> bool:
-        mean, top = self.mean(entry) or 0.0, self.mean(best) or 0.0
+    def is_better(self, entry: Entry, than: Entry) -> bool:
+        """Tell whether an entry's mean is higher, on the rows that both have a score for."""
+        if self.mean(entry) is None or self.mean(than) is None:
+            return False
+        rows = self._shared_rows([entry, than])
+        return self._mean_on(entry, rows) > self._mean_on(than, rows) + TIE
+
+    def _beats(self, entry: Entry, best: Entry, rows: Sequence[Row]) -> bool:
+        mean, top = self._mean_on(entry, rows), self._mean_on(best, rows)
         if abs(mean - top) > TIE:
             return mean > top
         return self._tie_key(entry) < self._tie_key(best)
+
+    def _mean_on(self, entry: Entry, rows: Sequence[Row]) -> float:
+        return self._matrix.mean(entry.candidate.id, rows) or 0.0
+
+    def _shared_rows(self, entries: Sequence[Entry]) -> list[Row]:
+        return [
+            row
+            for row in self._rows
+            if all(
+                (cell := self._matrix.get(entry.candidate.id, row)) is not None
+                and cell.reward is not None
+                for entry in entries
+            )
+        ]
 
     def _tie_key(self, entry: Entry) -> tuple[bool, int, str]:
         tokens = self.tokens(entry)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dse_cli.contracts.base import Contract
 from dse_cli.evaluation.seeds import substream
-from dse_cli.optimizers.archive import TIE
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
@@ -62,7 +61,7 @@ async def grow_demos(search: Search, policy: Policy, parent: Entry) -> Entry:
             for row in pool
         ]
         best = search.archive.best(tried)
-        if best is None or not _is_better(search, best, current):
+        if best is None or not search.archive.is_better(best, current):
             break
         row = pool.pop(tried.index(best))
         chosen.append(row)
@@ -100,8 +99,3 @@ def demo_json(row: Row) -> dict[str, Any]:
 
 def _with_demos(policy: Policy, rows: Sequence[Row]) -> Policy:
     return policy.patched({"few_shot": {"examples": [demo_json(row) for row in rows]}})
-
-
-def _is_better(search: Search, entry: Entry, than: Entry) -> bool:
-    mean, other = search.archive.mean(entry), search.archive.mean(than)
-    return mean is not None and other is not None and mean > other + TIE

@@ -68,3 +68,19 @@ def test_the_same_policy_is_one_entry_and_keeps_its_first_origin() -> None:
     again = archive.add(make_candidate(CANDIDATES[0].main.instruction), "again", "parent")
     assert len(archive) == 1
     assert again.origin != "again"
+
+
+def test_an_outage_on_a_hard_row_does_not_help() -> None:
+    matrix = ScoreMatrix()
+    archive = Archive(matrix, ROWS)
+    steady, lucky = CANDIDATES[:2]
+    # `lucky` has no answer on the hard row; on the easy one `steady` is the better.
+    for candidate, rewards in ((steady, (1.0, 0.0)), (lucky, (0.9, None))):
+        archive.add(candidate, "made", None)
+        for row, reward in zip(ROWS, rewards, strict=True):
+            matrix.put(Cell(candidate.id, row.id, row.hash, 0, reward))
+    first, second = archive
+    assert (archive.mean(first), archive.mean(second)) == (0.5, 0.9)
+    assert archive.best() is first
+    assert archive.is_better(first, second)
+    assert not archive.is_better(second, first)
