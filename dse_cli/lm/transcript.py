@@ -140,7 +140,9 @@ def call_to_json(path: str, call: Call, texts: dict[str, str]) -> dict[str, Any]
         return digest
 
     request, outcome = call
-    # The same for every call of a candidate: one text, and a short line for each call.
+    # All messages but the last, and the settings, are the same for every call of a candidate: each
+    # is one text, and the line of a call is short however long its prompt.
+    named = [[message.role, name(message.content)] for message in request.messages]
     settings = {
         "model": request.identity.to_json(),
         "response_schema": request.response_schema,
@@ -154,7 +156,8 @@ def call_to_json(path: str, call: Call, texts: dict[str, str]) -> dict[str, Any]
     return {
         "path": path,
         "request_key": request.key,
-        "messages": [[message.role, name(message.content)] for message in request.messages],
+        "prompt": name(canonical_text(named[:-1])),
+        "last": named[-1] if named else None,
         "settings": name(canonical_text(settings)),
         "rollout": request.rollout,
         **ended,

@@ -101,9 +101,12 @@ def _read_call(entry: dict[str, Any], texts: dict[str, str], where: str) -> Call
 
     try:
         settings = json.loads(text_of(entry["settings"]))
+        named = json.loads(text_of(entry["prompt"]))
+        if entry["last"] is not None:
+            named.append(entry["last"])
         request = LmRequest(
             identity=ModelIdentity(**settings["model"]),
-            messages=tuple(_message(role, text_of(digest)) for role, digest in entry["messages"]),
+            messages=tuple(_message(role, text_of(digest)) for role, digest in named),
             sampling=Sampling(**settings["sampling"]),
             response_schema=settings["response_schema"],
             rollout=_of_type(entry["rollout"], int),

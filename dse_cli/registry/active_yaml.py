@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from dse_cli.canonical import short
 from dse_cli.contracts.params import Params
 from dse_cli.registry.json_text import sorted_keys
 from dse_cli.registry.yaml_scalars import (
@@ -42,7 +41,8 @@ def render_active(pointer: ActivePointer, *, name: str) -> str:
 
 def _file(pointer: ActivePointer, name: str) -> Iterator[str]:
     yield f"# The active policy of {name}: which artifact it is, and what it tells the model."
-    yield f"# made by: dse promote {name} {short(pointer.compiled_id)}"
+    artifact = pointer.artifact.removeprefix("compiled/").removesuffix(".json")
+    yield f"# made by: dse promote {name} {artifact}"
     yield "# do not edit: dse check refuses it"
     fields = pointer.to_json()
     policy = fields.pop("policy")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dse_cli.canonical import canonical_bytes, sha256_of_text
+from dse_cli.canonical import canonical_bytes, canonical_text, sha256_of_text
 from dse_cli.contracts.errors import AlteredError
 from dse_cli.contracts.lm import (
     LmRequest,
@@ -98,14 +98,13 @@ def test_the_files_are_lines_that_name_texts_by_hash() -> None:
         '"response_schema":{"type":"object"},'
         '"sampling":{"max_tokens":null,"seed":null,"temperature":0,"top_p":null}}'
     )
+    prompt = canonical_text([["system", sha256_of_text("You answer.")]])
     first, *_ = [json.loads(line) for line in files.calls.splitlines()]
     assert first == {
         "path": "a/1",
         "request_key": ask("one", schema={"type": "object"}).key,
-        "messages": [
-            ["system", sha256_of_text("You answer.")],
-            ["user", sha256_of_text("one")],
-        ],
+        "prompt": sha256_of_text(prompt),
+        "last": ["user", sha256_of_text("one")],
         "settings": sha256_of_text(settings),
         "rollout": 0,
         "response": {
@@ -117,7 +116,7 @@ def test_the_files_are_lines_that_name_texts_by_hash() -> None:
         },
     }
     texts = [json.loads(line) for line in files.texts.splitlines()]
-    said = {"You answer.", "one", "two", "first", "second", settings}
+    said = {"You answer.", "one", "two", "first", "second", settings, prompt}
     assert said <= {entry["text"] for entry in texts}
     assert [entry["sha256"] for entry in texts] == sorted(entry["sha256"] for entry in texts)
 
@@ -198,11 +197,11 @@ CALL_EDITS: list[tuple[Callable[[bytes], bytes], int, str]] = [
     (line_edit(1, lambda e: e.update(response=[])), 1, "another shape"),
     (line_edit(1, lambda e: e.update(path=7)), 1, "another shape"),
     (
-        line_edit(1, lambda e: e.update(messages=[["tool", sha256_of_text("one")]])),
+        line_edit(1, lambda e: e.update(last=["tool", sha256_of_text("one")])),
         1,
         "unknown role",
     ),
-    (line_edit(3, lambda e: e.update(messages=[["user", "sha256:1"]])), 3, "missing from texts"),
+    (line_edit(3, lambda e: e.update(last=["user", "sha256:1"])), 3, "missing from texts"),
     (line_edit(2, lambda e: e.update(path="a/1")), 2, "out of order"),
 ]
 
