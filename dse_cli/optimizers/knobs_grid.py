@@ -65,8 +65,7 @@ class KnobsGrid:
             patch: dict[str, Any] = {}
             for path, value in choice:
                 patch = merge(patch, patch_of(path, value))
-            origin = "knobs:" + ",".join(f"{path}={_word(value)}" for path, value in choice)
-            await search.try_policy(search.base.patched(patch), origin, base)
+            await search.try_policy(search.base.patched(patch), _origin(search, choice), base)
 
     def most_candidates(self, search: Search, config: KnobsGridConfig) -> int:
         """Return the base and the combinations."""
@@ -170,8 +169,16 @@ def patch_of(path: str, value: Any) -> dict[str, Any]:
     return dict(nested)
 
 
-def _word(value: Any) -> str:
-    if isinstance(value, list):
-        return f"{len(value)} demos"
-    text = "authored" if value is None else str(value)
-    return text if len(text) <= 24 else text[:23] + "…"
+def _origin(search: Search, choice: Choice) -> str:
+    """Return how a combination was made: a variant by its id, a demo set by its size."""
+    ids = {variant.text: variant.id for variant in search.space.instructions}
+    words = []
+    for path, value in choice:
+        if value is None and path in AS_AUTHORED:
+            word = "authored"
+        elif path == "instruction.text":
+            word = ids[value]
+        else:
+            word = f"{len(value)} demos" if isinstance(value, list) else str(value)
+        words.append(f"{path}={word}")
+    return "knobs:" + ",".join(words)

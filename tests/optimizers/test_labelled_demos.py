@@ -52,3 +52,4 @@ def test_the_demo_set_is_crossed_with_the_instructions() -> None:
     texts = ("Choose the queue.", "Other.")
     assert tried == {(text, count) for text in texts for count in (0, 2)}
     assert len(found.entries) == 4  # as authored in everything is the base, and tried once
+    assert "knobs:instruction.text=a,few_shot.examples=2 demos" in found.origins
