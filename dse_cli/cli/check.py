@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from dse_cli.cli.common import (
+    AllowCodeOption,
     JsonOption,
     ProjectOption,
     QuietOption,
@@ -21,14 +22,17 @@ def register(app: typer.Typer) -> None:
 
 
 def check_command(
-    project: ProjectOption = None, as_json: JsonOption = False, quiet: QuietOption = False
+    allow_code: AllowCodeOption = False,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Check every spec, hash, pointer and history chain. No model is called."""
     with command(as_json=as_json, quiet=quiet) as out:
         from dse_cli.report.terminal_diagnostics import diagnostics_json
         from dse_cli.workflows.check import check_project, gravest
 
-        findings = check_project(open_project(project))
+        findings = check_project(open_project(project, allow_code=allow_code))
         if findings:
             show_diagnostics(out, findings)
         code = gravest(findings)

@@ -38,6 +38,10 @@ ConcurrencyOption = Annotated[
     int | None,
     typer.Option("--concurrency", "-c", min=1, max=1024, help="Cells in flight."),
 ]
+AllowCodeOption = Annotated[
+    bool,
+    typer.Option("--allow-code", help="Run the project's Python metrics (metrics.py)."),
+]
 JobOption = Annotated[
     str | None,
     typer.Option("--job", metavar="VARIANT", help="Use compile.VARIANT.yaml."),
@@ -151,11 +155,11 @@ def _report_bug(error: Exception) -> NoReturn:
     raise typer.Exit(ExitCode.BUG)
 
 
-def open_project(project: Path | None) -> Project:
-    """Open the project of a command."""
+def open_project(project: Path | None, *, allow_code: bool = False) -> Project:
+    """Open the project of a command; without ``--allow-code`` the user's configuration decides."""
     from dse_cli.project.project import Project
 
-    return Project.open(root=project) if project is not None else Project.open()
+    return Project.open(root=project, allow_code=allow_code or None)
 
 
 def run_options(

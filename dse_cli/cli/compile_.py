@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dse_cli.cli.common import (
+    AllowCodeOption,
     ConcurrencyOption,
     JobOption,
     JsonOption,
@@ -51,6 +52,7 @@ def compile_command(
     max_time_s: Annotated[float | None, typer.Option(min=0.001)] = None,
     concurrency: ConcurrencyOption = None,
     no_cache: NoCacheOption = False,
+    allow_code: AllowCodeOption = False,
     project: ProjectOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -73,6 +75,7 @@ def compile_command(
             overrides=_overrides(seed, model, budget),
             run={"no_cache": no_cache, "concurrency": concurrency},
             project=project,
+            allow_code=allow_code,
         )
 
 
@@ -100,13 +103,14 @@ def _compile(
     overrides: dict[str, Any],
     run: dict[str, Any],
     project: Path | None,
+    allow_code: bool,
 ) -> None:
     from dse_cli.cli.progress import WeightsProgress, showing, watcher
     from dse_cli.lm.catalog import ModelCatalog
     from dse_cli.workflows.compile import compile_signature, plan_compile
     from dse_cli.workflows.inputs import load_inputs
 
-    opened = open_project(project)
+    opened = open_project(project, allow_code=allow_code)
     with showing(out) as bar:
         catalog = ModelCatalog(opened.spec, progress=WeightsProgress(bar))
         inputs = load_inputs(opened, name, variant=job, overrides=overrides, catalog=catalog)
@@ -123,7 +127,7 @@ def _compile(
 
             raise InterruptedRunError(
                 "interrupted; every finished call is kept",
-                hint=_resume_command(name, job, overrides, run, project),
+                hint=_resume_command(name, job, overrides, run, project, allow_code=allow_code),
             ) from None
     _show_result(out, inputs.name, result)
 
@@ -134,6 +138,8 @@ def _resume_command(
     overrides: dict[str, Any],
     run: dict[str, Any],
     project: Path | None,
+    *,
+    allow_code: bool,
 ) -> str:
     """Return the command that goes on: the same options, or it would be another run."""
     options = {
@@ -150,6 +156,8 @@ def _resume_command(
             words += [f"--{option.replace('_', '-')}", str(value)]
     if run["no_cache"]:
         words.append("--no-cache")
+    if allow_code:
+        words.append("--allow-code")
     return shlex.join([*words, "--resume"])
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dse_cli.cli.common import (
+    AllowCodeOption,
     ConcurrencyOption,
     JobOption,
     JsonOption,
@@ -58,6 +59,7 @@ def eval_command(
     job: JobOption = None,
     concurrency: ConcurrencyOption = None,
     no_cache: NoCacheOption = False,
+    allow_code: AllowCodeOption = False,
     project: ProjectOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -80,7 +82,7 @@ def eval_command(
         }
         report = _evaluate(
             out,
-            open_project(project),
+            open_project(project, allow_code=allow_code),
             name,
             job,
             policy,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dse_cli.cli.common import (
+    AllowCodeOption,
     ConcurrencyOption,
     JobOption,
     JsonOption,
@@ -46,6 +47,7 @@ def promote_command(
     job: JobOption = None,
     concurrency: ConcurrencyOption = None,
     no_cache: NoCacheOption = False,
+    allow_code: AllowCodeOption = False,
     project: ProjectOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -57,7 +59,15 @@ def promote_command(
                 "name one artifact, or say --latest", hint=f"'dse list {name}' shows them"
             )
         run = {"no_cache": no_cache, "concurrency": concurrency}
-        _promote(out, open_project(project), name, artifact, job, dry_run=dry_run, run=run)
+        _promote(
+            out,
+            open_project(project, allow_code=allow_code),
+            name,
+            artifact,
+            job,
+            dry_run=dry_run,
+            run=run,
+        )
 
 
 def _promote(

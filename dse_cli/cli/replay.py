@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dse_cli.cli.common import (
+    AllowCodeOption,
     ConcurrencyOption,
     JsonOption,
     Out,
@@ -47,13 +48,14 @@ def replay_command(
         ),
     ] = Mode.STRICT,
     concurrency: ConcurrencyOption = None,
+    allow_code: AllowCodeOption = False,
     project: ProjectOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Prove that an artifact is what its receipt says it is."""
     with command(as_json=as_json, quiet=quiet) as out:
-        opened = open_project(project)
+        opened = open_project(project, allow_code=allow_code)
         report = _replay(opened, run, mode, concurrency)
         same = report.winner in (None, report.recorded) and report.diverged_at is None
         _show(out, report, same=same)

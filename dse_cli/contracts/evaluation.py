@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -35,11 +36,50 @@ class CellError:
 
 @dataclass(frozen=True, slots=True)
 class SignalScore:
-    """What one metric said of one output: score in [0, 1] and feedback a model can act on."""
+    """What one metric said of one output.
+
+    Attributes:
+        id: the metric, and its field if it has one.
+        score: in [0, 1].
+        feedback: what was wrong and what was expected, in words that a model can act on.
+        metadata: JSON facts for reports (a confusion pair, a precision); never used to decide.
+    """
 
     id: str
     score: float
     feedback: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One bounded reason why a cell is not perfect, for a person or an optimizer to act on.
+
+    Attributes:
+        kind: an :data:`ErrorKind` for a cell without an output, ``judge`` for a judge's note,
+            ``mismatch`` for what any other metric found.
+        source: the signal id, or ``answer`` for an error of the prediction itself.
+        message: what was wrong; shortened visibly.
+        field: the output field that it is about, None for the whole output.
+        got, expected: JSON texts of both, shortened visibly; None when they do not apply.
+    """
+
+    kind: str
+    source: str
+    message: str
+    field: str | None = None
+    got: str | None = None
+    expected: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "source": self.source,
+            "message": self.message,
+            "field": self.field,
+            "got": self.got,
+            "expected": self.expected,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +120,9 @@ class Cell:
         output: the decoded output, None when there is none.
         output_hash: hash of the output.
         error: why there is no output.
-        usage: calls, tokens, money.
+        failures: why it is not perfect, bounded; empty for a perfect cell.
+        usage: calls, tokens, money of the policy itself.
+        judging: what its judges used; charged to the run, never held against the policy.
         served_model: what the provider said it was.
         scripted: True when no real model answered.
     """
@@ -94,7 +136,9 @@ class Cell:
     output: Any = None
     output_hash: str | None = None
     error: CellError | None = None
+    failures: tuple[Failure, ...] = ()
     usage: CellUsage = field(default_factory=CellUsage)
+    judging: CellUsage = field(default_factory=CellUsage)
     served_model: str = ""
     scripted: bool = False
 

@@ -31,20 +31,10 @@ from dse_cli.evaluation.json_values import (
     shown,
     value_at,
 )
+from dse_cli.evaluation.metric_result import MetricError, MetricResult
 
 #: Feedback lists at most this many wrong fields of an output.
 _MAX_LISTED: Final = 20
-
-
-class MetricResult(NamedTuple):
-    """A score in [0, 1], and why it is not 1."""
-
-    score: float
-    feedback: str = ""
-
-
-class MetricError(ValueError):
-    """The row's ``expected`` holds nothing that this metric could compare with."""
 
 
 def format_validity(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from dse_cli.canonical import sha256_of
 from dse_cli.contracts.errors import DseError
 from dse_cli.contracts.evaluation import CellError, SignalScore
-from dse_cli.evaluation.metrics import METRICS, Metric, MetricError
+from dse_cli.evaluation.metric_result import MetricError
+from dse_cli.evaluation.metrics import METRICS, Metric
 from dse_cli.evaluation.schema_fields import names_at, parts_of, schemas_at, types_at
 from dse_cli.project.suggest import did_you_mean
 

@@ -50,6 +50,7 @@ class Overrides:
     """What the command line says; None is "not given"."""
 
     concurrency: int | None = None
+    allow_code: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Settings:
         default_model: alias that is used where none is named.
         concurrency: cells in flight at once, over all models.
         max_error_rate: share of provider errors above which a run ends, 0 to 1.
+        allow_code: whether Python metrics of the project may run; no file of a project sets it.
         origins: where each of them came from, by field name.
     """
 
@@ -68,6 +70,7 @@ class Settings:
     default_model: str
     concurrency: int
     max_error_rate: float
+    allow_code: bool
     origins: Mapping[str, Origin] = field(default_factory=dict, compare=False)
 
     def rows(self) -> list[SettingRow]:
@@ -190,6 +193,7 @@ def _defaults(root: Path | None) -> _Layer:
         "default_model": blank.default_model,
         "concurrency": blank.limits.concurrency,
         "max_error_rate": blank.limits.max_error_rate,
+        "allow_code": False,
     }
     return {name: (value, Origin("default")) for name, value in values.items()}
 

@@ -29,11 +29,14 @@ class Project:
         paths: where everything stands.
         spec: ``dse.yaml``.
         document: ``dse.yaml`` with positions.
+        allow_code: what the person at the command line says of the project's Python metrics; None
+            leaves it to the user's own configuration. No file of the project can set it.
     """
 
     paths: ProjectPaths
     spec: ProjectSpec
     document: YamlDocument
+    allow_code: bool | None = None
 
     @classmethod
     def open(
@@ -42,6 +45,7 @@ class Project:
         *,
         root: str | Path | None = None,
         environ: Mapping[str, str] | None = None,
+        allow_code: bool | None = None,
     ) -> Project:
         """Find and read a project.
 
@@ -49,6 +53,7 @@ class Project:
             start: folder to search upwards from; the working directory when omitted.
             root: the project root itself (``--project``); wins over DSE_PROJECT and ``start``.
             environ: the environment; the process's own when omitted.
+            allow_code: whether Python metrics of the project may run (``--allow-code``).
 
         Raises:
             UsageError: there is no project.
@@ -57,7 +62,7 @@ class Project:
         here = Path.cwd() if start is None else Path(start)
         paths = ProjectPaths(find_root(here, explicit=root, environ=environ))
         document = load_yaml(paths.project_file, name=PROJECT_FILE)
-        return cls(paths, validate(document, ProjectSpec), document)
+        return cls(paths, validate(document, ProjectSpec), document, allow_code)
 
     @property
     def root(self) -> Path:
@@ -75,6 +80,11 @@ class Project:
             overrides=overrides,
             environ=environ,
         )
+
+    @cached_property
+    def trusts_code(self) -> bool:
+        """Whether Python metrics may run: ``--allow-code``, or ``allow_code`` of the user."""
+        return self.settings(Overrides(allow_code=self.allow_code)).allow_code
 
     def signature_names(self) -> list[str]:
         """Return the folders under ``signatures/`` that hold a ``signature.yaml``, sorted.

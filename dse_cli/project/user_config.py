@@ -27,6 +27,8 @@ class UserConfig(Contract):
         default_model: alias that is used where none is named.
         concurrency: cells in flight at once, over all models.
         max_error_rate: share of provider errors above which a run ends, 0 to 1.
+        allow_code: run the Python metrics of any project (``signatures/<name>/metrics.py``). Only
+            a person can say this, here or with ``--allow-code``; a project cannot trust itself.
     """
 
     dse: Literal["user_config/v1"]
@@ -34,6 +36,7 @@ class UserConfig(Contract):
     default_model: str | None = None
     concurrency: Annotated[int, Field(ge=1, le=1024)] | None = None
     max_error_rate: Annotated[float, Field(ge=0, le=1)] | None = None
+    allow_code: bool | None = None
 
     @field_validator("cache_dir")
     @classmethod

@@ -5,29 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dse_cli.contracts.dataset import rows_hash
 from dse_cli.contracts.errors import PointerMovedError, UsageError
-from dse_cli.contracts.evaluation import EvalSummary
 from dse_cli.contracts.history import HISTORY_FORMAT, GateEvidence, HistoryRecord
-from dse_cli.evaluation.candidate import Candidate
-from dse_cli.evaluation.gate import decide, gate_line
-from dse_cli.evaluation.statistics import look_level, paired_test
+from dse_cli.evaluation.statistics import look_level
 from dse_cli.registry.history import (
     append,
-    looks,
     previous_promoted,
     read_history,
     standing_target,
 )
 from dse_cli.registry.pointer import move_pointer, recover
-from dse_cli.workflows.evaluate import summary_of
+from dse_cli.workflows.gate import next_look, run_gate
 from dse_cli.workflows.policies import NamedPolicy, find_policy
-from dse_cli.workflows.session import RunOptions, open_session
 
 if TYPE_CHECKING:
-    from dse_cli.contracts.dataset import Row
     from dse_cli.registry.store import SignatureStore
     from dse_cli.workflows.inputs import JobInputs
+    from dse_cli.workflows.session import RunOptions
 
 
 @dataclass(frozen=True)
@@ -82,7 +76,7 @@ def plan_promotion(inputs: JobInputs, word: str) -> GatePlan:
     """Price the gate for an artifact without measuring anything."""
     candidate, baseline = _both(inputs, word)
     holdout = inputs.rows("holdout")
-    look = _next_look(inputs.store, holdout)
+    look = next_look(inputs.store, holdout)
     level = look_level(inputs.project.spec.gate.alpha, look)
     return GatePlan(candidate, baseline, len(holdout), 2 * len(holdout), look, level)
 
@@ -105,7 +99,8 @@ async def promote_policy(inputs: JobInputs, word: str, options: RunOptions) -> P
     recover(store)
     candidate, baseline = _both(inputs, word)
     holdout = inputs.rows("holdout")
-    evidence, paid = await _measure(inputs, candidate, baseline, holdout, options)
+    measured = await run_gate(inputs, candidate, baseline, holdout, options)
+    evidence = measured.evidence
     if evidence.candidate.scripted or evidence.baseline.scripted:
         raise UsageError(
             "a scripted model answered: such evidence can never promote",
@@ -122,7 +117,7 @@ async def promote_policy(inputs: JobInputs, word: str, options: RunOptions) -> P
             raise
     else:
         record = append(store, record)
-    return Promotion(evidence, record, candidate, baseline, paid)
+    return Promotion(evidence, record, candidate, baseline, measured.paid_calls)
 
 
 def rollback_policy(store: SignatureStore, signature_id: str, *, reason: str) -> HistoryRecord:
@@ -154,67 +149,6 @@ def _both(inputs: JobInputs, word: str) -> tuple[NamedPolicy, NamedPolicy]:
     baseline = find_policy(store, signature, inputs.base, "active")
     _refuse_hopeless(candidate, baseline)
     return candidate, baseline
-
-
-def _next_look(store: SignatureStore, holdout: tuple[Row, ...]) -> int:
-    return looks(read_history(store), rows_hash(holdout)) + 1
-
-
-async def _measure(
-    inputs: JobInputs,
-    candidate: NamedPolicy,
-    baseline: NamedPolicy,
-    holdout: tuple[Row, ...],
-    options: RunOptions,
-) -> tuple[GateEvidence, int]:
-    async with open_session(
-        inputs.catalog, inputs.reward, options, seed=inputs.job.seed
-    ) as session:
-        summaries: list[EvalSummary] = []
-        for named in (candidate, baseline):
-            cells = await session.engine.evaluate(
-                Candidate.of(named.policy), holdout, label=f"holdout: {named.label}"
-            )
-            summaries.append(summary_of(inputs, cells, holdout, "holdout"))
-    evidence = _evidence(inputs, candidate, holdout, summaries[0], summaries[1])
-    return evidence, session.gateway.meter.paid.calls
-
-
-def _evidence(
-    inputs: JobInputs,
-    candidate: NamedPolicy,
-    holdout: tuple[Row, ...],
-    ours: EvalSummary,
-    theirs: EvalSummary,
-) -> GateEvidence:
-    policy, store = inputs.project.spec.gate, inputs.store
-    look = _next_look(store, holdout)
-    comparison = paired_test(
-        ours.rows,
-        theirs.rows,
-        groups={row.id: row.group for row in holdout},
-        seed=inputs.job.seed,
-        level=look_level(policy.alpha, look),
-    )
-    verdict, level = decide(comparison, policy, look)
-    searched = None if candidate.artifact is None else candidate.artifact.evaluation.mean
-    return GateEvidence(
-        verdict=verdict,
-        dataset_revision=inputs.dataset.revision,
-        split_hash=rows_hash(holdout),
-        reward_hash=inputs.reward.hash,
-        models=tuple(sorted({*ours.models, *theirs.models})),
-        look=look,
-        alpha=policy.alpha,
-        level=level,
-        min_effect=policy.min_effect,
-        margin=policy.margin,
-        seed=inputs.job.seed,
-        comparison=comparison,
-        candidate=ours,
-        baseline=theirs,
-        line=gate_line(comparison, searched, verdict=verdict),
-    )
 
 
 def _record(

@@ -79,7 +79,7 @@ def test_one_of_takes_a_list_or_a_single_value():
     config = OneOf(weight=1, field="q")
     assert one_of(config, {"q": "b"}, {"q": ["a", "b"]}, {}).score == 1
     assert one_of(config, {"q": "b"}, {"q": "b"}, {}).score == 1
-    assert one_of(config, {"q": "c"}, {"q": ["a", "b"]}, {}) == (
+    assert one_of(config, {"q": "c"}, {"q": ["a", "b"]}, {})[:2] == (
         0,
         'q: got "c", expected "a" or "b"',
     )
@@ -95,7 +95,7 @@ def test_contains_is_the_share_of_texts_that_stand_there():
 
 def test_contains_of_something_that_is_no_text_is_0_with_the_reason():
     result = contains(Contains(weight=1, field="s"), {"s": ["a"]}, {"s": "a"}, {})
-    assert result == (0, 's: got ["a"], expected a text with "a"')
+    assert result[:2] == (0, 's: got ["a"], expected a text with "a"')
 
 
 def test_a_pattern_must_match_the_whole_text():

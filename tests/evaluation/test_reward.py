@@ -8,7 +8,8 @@ from dse_cli.contracts.dataset import Row
 from dse_cli.contracts.evaluation import CellError
 from dse_cli.contracts.reward import RewardSpec
 from dse_cli.contracts.signature import Signature, SignatureSpec
-from dse_cli.evaluation.metrics import METRICS, MetricResult
+from dse_cli.evaluation.metric_result import MetricResult
+from dse_cli.evaluation.metrics import METRICS
 from dse_cli.evaluation.reward import Reward
 
 
