@@ -1,20 +1,22 @@
 """DSE, the compiler for prompts.
 
-Public surface: :func:`load` returns a compiled signature as a callable; everything else is the
-``dse`` command line. Importing this package imports nothing heavy.
+Public surface: :func:`load` returns a compiled signature as a callable, ``MetricResult`` is what a
+Python metric may return; everything else is the ``dse`` command line. Importing this package
+imports nothing heavy.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dse_cli.evaluation.metric_result import MetricResult
     from dse_cli.workflows.loader import LoadedSignature
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+__all__ = ["MetricResult", "__version__", "load"]
 
 
 def load(name: str, *, project: str | Path | None = None) -> LoadedSignature:
@@ -30,3 +32,12 @@ def load(name: str, *, project: str | Path | None = None) -> LoadedSignature:
     from dse_cli.workflows.loader import load_signature
 
     return load_signature(name, project=project)
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is public and lives in a layer only when it is asked for."""
+    if name == "MetricResult":
+        from dse_cli.evaluation.metric_result import MetricResult
+
+        return MetricResult
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

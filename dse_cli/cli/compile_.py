@@ -181,7 +181,9 @@ def _show_result(out: Out, name: str, result: CompileResult) -> None:
         f"{name}: {100 * base:.1f} -> {100 * best:.1f} on val "
         f"(n = {artifact.evaluation.n}, selected here: not evidence of a gain)"
     )
-    if not receipt.improved:
+    if len(receipt.candidates) == 1 and receipt.stop_reason.kind == "complete":
+        out.text("nothing was searched: this is the policy as written")
+    elif not receipt.improved:
         out.text("nothing beat the base; it is the winner")
     out.text(f"stopped: {artifact.optimizer.stop_reason.kind}, seconds: {result.seconds:.1f}")
     out.text(f"model calls: {receipt.charged['lm_calls']} charged, {result.paid_calls} paid")

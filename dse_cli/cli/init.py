@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dse_cli.cli.common import JsonOption, QuietOption, command
+
+
+class Judges(StrEnum):
+    """The judges that ship with dse."""
+
+    RUBRIC = "rubric"
+    PAIRWISE = "pairwise"
 
 
 def register(app: typer.Typer) -> None:
@@ -17,13 +25,24 @@ def register(app: typer.Typer) -> None:
 
 def init_command(
     folder: Annotated[Path, typer.Argument(help="Where; made if missing.")] = Path(),
+    judge: Annotated[
+        Judges | None,
+        typer.Option("--judge", help="Add this judge to the project that is there."),
+    ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Make a working project: one signature, its dataset, its job, a CI workflow."""
     with command(as_json=as_json, quiet=quiet) as out:
-        from dse_cli.workflows.init import SIGNATURE, init_project
+        from dse_cli.workflows.init import SIGNATURE, add_judge, init_project
 
+        if judge is not None:
+            name, written = add_judge(folder, judge.value)
+            for file in written:
+                out.text(file)
+            out.note(f"\nnext: dse check, then dse compile {name}, then pin it in a reward")
+            out.document("initialised", {"files": written, "signature": name})
+            return
         written = init_project(folder)
         for name in written:
             out.text(name)

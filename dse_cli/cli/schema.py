@@ -22,6 +22,7 @@ class File(StrEnum):
     RECEIPT = "receipt"
     HISTORY = "history"
     ACTIVE = "active.yaml"
+    CANARY = "canary.yaml"
 
 
 def register(app: typer.Typer) -> None:
@@ -43,6 +44,7 @@ def schema_command(
 
 def _contract(file: File) -> Any:
     from dse_cli.contracts.artifact import CompiledArtifact
+    from dse_cli.contracts.channel import CanaryPointer
     from dse_cli.contracts.dataset import DatasetSpec
     from dse_cli.contracts.history import ActivePointer, HistoryRecord
     from dse_cli.contracts.job import CompileJob
@@ -59,4 +61,5 @@ def _contract(file: File) -> Any:
         File.RECEIPT: CompileReceipt,
         File.HISTORY: HistoryRecord,
         File.ACTIVE: ActivePointer,
+        File.CANARY: CanaryPointer,
     }[file]

@@ -91,6 +91,8 @@ class CellUsage:
         repairs: how many of them were repairs.
         prompt_tokens, completion_tokens: summed over the calls.
         cost_nano_usd: nano-dollars, charged.
+        latency_ms: of the answered calls as recorded, one after the other; None unless the reward
+            has a latency penalty.
     """
 
     lm_calls: int = 0
@@ -98,12 +100,38 @@ class CellUsage:
     prompt_tokens: int | None = 0
     completion_tokens: int | None = 0
     cost_nano_usd: int | None = 0
+    latency_ms: int | None = None
 
     @property
     def total_tokens(self) -> int | None:
         if self.prompt_tokens is None or self.completion_tokens is None:
             return None
         return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeCall:
+    """What one judge was asked about one output.
+
+    Attributes:
+        signal: id of the signal.
+        signature_id, compiled_id: which policy judged.
+        usage: of all its calls on this cell; zero when there was no output to judge.
+        served_models: what the providers said they were, sorted.
+        scripted: True when any of its answers was scripted.
+        disagreed: whether the two orders of a pairwise judge contradicted each other; None for a
+            judge that is asked in one order, or that gave no verdict.
+        is_pairwise: whether it is asked in both orders.
+    """
+
+    signal: str
+    signature_id: str
+    compiled_id: str
+    usage: CellUsage = CellUsage()
+    served_models: tuple[str, ...] = ()
+    scripted: bool = False
+    disagreed: bool | None = None
+    is_pairwise: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +151,11 @@ class Cell:
         failures: why it is not perfect, bounded; empty for a perfect cell.
         usage: calls, tokens, money of the policy itself.
         judging: what its judges used; charged to the run, never held against the policy.
+        judges: the same by judge, in the order of the reward.
         served_model: what the provider said it was.
-        scripted: True when no real model answered.
+        scripted: True when no real model answered, or none judged.
+        penalty: in [0, 1]; the reward is quality x (1 - 0.5 x penalty).
+        penalty_feedback: what was over its target, in words.
     """
 
     candidate: str
@@ -139,8 +170,11 @@ class Cell:
     failures: tuple[Failure, ...] = ()
     usage: CellUsage = field(default_factory=CellUsage)
     judging: CellUsage = field(default_factory=CellUsage)
+    judges: tuple[JudgeCall, ...] = ()
     served_model: str = ""
     scripted: bool = False
+    penalty: float = 0.0
+    penalty_feedback: str = ""
 
     @property
     def is_outage(self) -> bool:
@@ -176,6 +210,29 @@ class RepeatScores(Contract):
     pass_hat_k: float
 
 
+class JudgeSummary(Contract):
+    """What one judge signal asked, apart from what the policy used.
+
+    Attributes:
+        signature_id, compiled_id: the pinned policy that judged.
+        models: as served.
+        judged: cells on which it was asked.
+        lm_calls, prompt_tokens, completion_tokens, cost: of its own calls, as charged.
+        disagreements: cells on which the two orders of a pairwise judge contradicted each other;
+            absent for a judge that is asked in one order.
+    """
+
+    signature_id: str
+    compiled_id: Sha256
+    models: Items[str]
+    judged: Annotated[int, Field(ge=0)]
+    lm_calls: Annotated[int, Field(ge=0)]
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost: CostTotal
+    disagreements: Annotated[int, Field(ge=0)] | None = None
+
+
 class EvalSummary(Contract):
     """What an evaluation found, in numbers that can be re-derived.
 
@@ -189,6 +246,7 @@ class EvalSummary(Contract):
         failures: cells without an output, by kind; outages are not among ``n``.
         rows: reward per example id; None for an outage.
         scripted: True when any model was scripted; such a report can never promote.
+        judges: by signal; absent when the reward has none. Their use is not in the policy's.
     """
 
     format: Literal["dse/eval_summary/v1"]
@@ -212,3 +270,4 @@ class EvalSummary(Contract):
     models: Items[str]
     rows: dict[str, float | None]
     scripted: bool
+    judges: dict[str, JudgeSummary] | None = None

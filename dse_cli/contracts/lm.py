@@ -189,6 +189,9 @@ class LmResponse:
         usage: tokens and price.
         scripted: True when no real model was asked; such evidence can never promote.
         paid: False when it came from a cache or a record; never written to a transcript.
+        latency_ms: how long the attempt took that was answered, as measured when it was; None when
+            nobody measured. A transcript has it only where the reward needs it, like usage a fact
+            that is recorded once and read from then on.
     """
 
     text: str
@@ -197,12 +200,15 @@ class LmResponse:
     usage: Usage = Usage()
     scripted: bool = False
     paid: bool = field(default=True, compare=False)
+    latency_ms: int | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
+        measured = {} if self.latency_ms is None else {"latency_ms": self.latency_ms}
         return {
             "text": self.text,
             "finish_reason": self.finish_reason,
             "served_model": self.served_model,
             "usage": self.usage.to_json(),
             "scripted": self.scripted,
+            **measured,
         }

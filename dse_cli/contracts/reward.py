@@ -1,4 +1,4 @@
-"""The reward: weighted signals that add up to a scalar in [0, 1].
+"""The reward: weighted signals that add up to a scalar in [0, 1], and what may discount it.
 
 In YAML each signal is a mapping with one key, the metric; its value is a weight, or the metric's
 settings with the weight among them.
@@ -6,78 +6,28 @@ settings with the weight among them.
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag
 
 from dse_cli.contracts.base import Contract, Items, only_key
-
-Weight = Annotated[float, Field(gt=0, le=1000)]
-FieldPath = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
-Normalization = Literal["strip", "casefold", "collapse_whitespace"]
-
-
-class MetricConfig(Contract):
-    """Settings that every metric has; a bare number stands for ``{weight: number}``."""
-
-    weight: Weight
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_number(cls, value: Any) -> Any:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return {"weight": value}
-        return value
-
-
-class FormatValidity(MetricConfig):
-    """1 when the output decoded and fits its schema."""
-
-
-class ExactMatch(MetricConfig):
-    """1 when the output, or one field of it, equals what was expected."""
-
-    field: FieldPath | None = None
-    normalize: Items[Normalization] = ()
-
-
-class OneOf(MetricConfig):
-    """1 when a field is among the values listed in the same field of ``expected``."""
-
-    field: FieldPath
-    normalize: Items[Normalization] = ()
-
-
-class Contains(MetricConfig):
-    """Share of the expected texts (a text or a list) that stand in an output field."""
-
-    field: FieldPath
-    normalize: Items[Normalization] = ()
-
-
-class Regex(MetricConfig):
-    """1 when the whole of an output field matches a regular expression."""
-
-    field: FieldPath
-    pattern: Annotated[str, Field(min_length=1, max_length=1000)]
-
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
-        return value
-
-
-class Numeric(MetricConfig):
-    """1 when a number is within max(abs_tolerance, rel_tolerance x |expected|)."""
-
-    field: FieldPath
-    abs_tolerance: Annotated[float, Field(ge=0)] = 0.0
-    rel_tolerance: Annotated[float, Field(ge=0)] = 0.0
+from dse_cli.contracts.judge import JudgeSignal, PairwiseJudgeSignal
+from dse_cli.contracts.metric_lists import Evidence, ListMatch, Retrieval, SetMatch
+from dse_cli.contracts.metric_match import (
+    Classification,
+    Contains,
+    ExactMatch,
+    Forbidden,
+    FormatValidity,
+    JsonSchemaFit,
+    OneOf,
+    Regex,
+    Structured,
+)
+from dse_cli.contracts.metric_python import PythonMetric
+from dse_cli.contracts.metric_texts import EditSimilarity, RougeL, TokenF1
+from dse_cli.contracts.metric_values import Date, Number, Numeric
+from dse_cli.contracts.penalties import Penalty
 
 
 class FormatValiditySignal(Contract):
@@ -96,6 +46,10 @@ class ContainsSignal(Contract):
     contains: Contains
 
 
+class ForbiddenSignal(Contract):
+    forbidden: Forbidden
+
+
 class RegexSignal(Contract):
     regex: Regex
 
@@ -104,18 +58,87 @@ class NumericSignal(Contract):
     numeric: Numeric
 
 
+class NumberSignal(Contract):
+    number: Number
+
+
+class DateSignal(Contract):
+    date: Date
+
+
+class SetMatchSignal(Contract):
+    set_match: SetMatch
+
+
+class TokenF1Signal(Contract):
+    token_f1: TokenF1
+
+
+class RougeLSignal(Contract):
+    rouge_l: RougeL
+
+
+class EditSimilaritySignal(Contract):
+    edit_similarity: EditSimilarity
+
+
+class JsonSchemaSignal(Contract):
+    json_schema: JsonSchemaFit
+
+
+class StructuredSignal(Contract):
+    structured: Structured
+
+
+class ListMatchSignal(Contract):
+    list_match: ListMatch
+
+
+class ClassificationSignal(Contract):
+    classification: Classification
+
+
+class RetrievalSignal(Contract):
+    retrieval: Retrieval
+
+
+class EvidenceSignal(Contract):
+    evidence: Evidence
+
+
+class PythonSignal(Contract):
+    python: PythonMetric
+
+
 Signal = Annotated[
     Annotated[FormatValiditySignal, Tag("format_validity")]
     | Annotated[ExactMatchSignal, Tag("exact_match")]
     | Annotated[OneOfSignal, Tag("one_of")]
     | Annotated[ContainsSignal, Tag("contains")]
+    | Annotated[ForbiddenSignal, Tag("forbidden")]
     | Annotated[RegexSignal, Tag("regex")]
-    | Annotated[NumericSignal, Tag("numeric")],
+    | Annotated[NumericSignal, Tag("numeric")]
+    | Annotated[NumberSignal, Tag("number")]
+    | Annotated[DateSignal, Tag("date")]
+    | Annotated[SetMatchSignal, Tag("set_match")]
+    | Annotated[TokenF1Signal, Tag("token_f1")]
+    | Annotated[RougeLSignal, Tag("rouge_l")]
+    | Annotated[EditSimilaritySignal, Tag("edit_similarity")]
+    | Annotated[JsonSchemaSignal, Tag("json_schema")]
+    | Annotated[StructuredSignal, Tag("structured")]
+    | Annotated[ListMatchSignal, Tag("list_match")]
+    | Annotated[ClassificationSignal, Tag("classification")]
+    | Annotated[RetrievalSignal, Tag("retrieval")]
+    | Annotated[EvidenceSignal, Tag("evidence")]
+    | Annotated[PythonSignal, Tag("python")]
+    | Annotated[JudgeSignal, Tag("judge")]
+    | Annotated[PairwiseJudgeSignal, Tag("pairwise_judge")],
     Discriminator(only_key),
 ]
 
 
 class RewardSpec(Contract):
-    """The signals of a reward; the scalar is their weighted mean."""
+    """The signals of a reward, whose weighted mean is the quality, and its penalties."""
 
     signals: Annotated[Items[Signal], Field(min_length=1)]
+    penalties: Items[Penalty] = ()

@@ -145,7 +145,7 @@ class Engine:
 
     def _path(self, candidate: Candidate, row: Row, rollout: int) -> str:
         number = self._numbers.setdefault(candidate.id, len(self._numbers))
-        return f"cand={number:04d}/ex={row.hash[7:19]}/rollout={rollout}/step=predict"
+        return f"cand={number:04d}/ex={row.hash[7:19]}/rollout={rollout}"
 
     def _check_budget(self, tasks: list[CellTask], batch: int) -> None:
         if self._stop_at is not None and batch >= self._stop_at:

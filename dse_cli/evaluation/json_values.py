@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import string
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from dse_cli.evaluation.schema_fields import is_index
 
 if TYPE_CHECKING:
-    from dse_cli.contracts.reward import Normalization
+    from dse_cli.contracts.metric_configs import Normalization
 
 _SHOWN: Final = 300
+_ARTICLES: Final = re.compile(r"\b(a|an|the)\b", re.IGNORECASE)
 
 
 class Missing:
@@ -60,7 +64,19 @@ def _normalized_text(text: str, step: Normalization) -> str:
         return text.strip()
     if step == "casefold":
         return text.casefold()
+    if step == "unicode_nfkc":
+        return unicodedata.normalize("NFKC", text)
+    if step == "strip_punctuation":
+        return "".join(char for char in text if not is_punctuation(char))
+    if step == "drop_articles":
+        # A gap is left where an article stood, so white space is collapsed with it.
+        text = _ARTICLES.sub(" ", text)
     return " ".join(text.split())
+
+
+def is_punctuation(char: str) -> bool:
+    """Tell punctuation: all of ASCII's, symbols like ``$`` among it, and Unicode's category P."""
+    return char in string.punctuation or unicodedata.category(char).startswith("P")
 
 
 def value_at(value: Any, path: str) -> Any:

@@ -111,12 +111,13 @@ class Ledger:
             self._check_cost(spent, bound.cost_nano_usd, batch)
 
     def charge(self, cells: Iterable[Cell]) -> None:
-        """Add what cells used."""
+        """Add what cells used, their judges included."""
         for cell in cells:
             self.metric_calls += 1
-            self.lm_calls += cell.usage.lm_calls
-            self.tokens = _plus(self.tokens, cell.usage.total_tokens)
-            self.cost_nano_usd = _plus(self.cost_nano_usd, cell.usage.cost_nano_usd)
+            for usage in (cell.usage, cell.judging):
+                self.lm_calls += usage.lm_calls
+                self.tokens = _plus(self.tokens, usage.total_tokens)
+                self.cost_nano_usd = _plus(self.cost_nano_usd, usage.cost_nano_usd)
 
     def to_json(self) -> dict[str, int | None]:
         """Return the charges."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+_LONGEST: Final = 100
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -38,3 +40,21 @@ class MetricResult(NamedTuple):
 
 class MetricError(ValueError):
     """The row's ``expected`` holds nothing that this metric could compare with."""
+
+
+class MetricScoreError(ValueError):
+    """A metric returned something that is not a score."""
+
+
+def checked_score(score: Any) -> float:
+    """Return what a metric gave as its score, if it is one. Nothing is clamped.
+
+    Raises:
+        MetricScoreError: not a number, or not in [0, 1]; says what it is.
+    """
+    what = f"the score is {score!r}" if len(repr(score)) <= _LONGEST else "the score is no number"
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        raise MetricScoreError(f"{what}, of type {type(score).__name__}; expected a number")
+    if not math.isfinite(score) or not 0 <= score <= 1:
+        raise MetricScoreError(f"{what}; expected a number from 0 to 1")
+    return float(score)

@@ -1,12 +1,15 @@
-"""Fills one cell: predict, then score."""
+"""Fills one cell: predict, ask the judges, then score."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dse_cli.contracts.evaluation import OUTAGES, Cell
+from dse_cli.evaluation.failures import explained
+from dse_cli.evaluation.judging import JudgePanel, dearest_price
 from dse_cli.evaluation.ledger import Bound
+from dse_cli.evaluation.metric_result import Sample
 from dse_cli.runtime.direct import DirectPredictor
 
 if TYPE_CHECKING:
@@ -15,9 +18,9 @@ if TYPE_CHECKING:
     from dse_cli.contracts.lm import ModelIdentity
     from dse_cli.evaluation.candidate import Candidate
     from dse_cli.evaluation.executor import CellTask
+    from dse_cli.evaluation.pinned_judge import PinnedJudge
     from dse_cli.evaluation.reward import Reward
     from dse_cli.lm.layer import Layer
-    from dse_cli.runtime.policy import ModelRole
 
 #: nano-dollars per token, the dearer of prompt and completion; None when no price is known
 PriceBound = Callable[[str], int | None]
@@ -30,7 +33,11 @@ class SignatureRunner:
         layer: the gateway.
         identify: resolved model name to identity.
         reward: scores outputs.
+        judges: of the reward, all of them.
         price_bound: dearest price per token by resolved model name; asked once a candidate.
+
+    Raises:
+        ValueError: the reward has a judge that is not among ``judges``.
     """
 
     def __init__(
@@ -39,27 +46,46 @@ class SignatureRunner:
         identify: Callable[[str], ModelIdentity],
         reward: Reward,
         *,
+        judges: Sequence[PinnedJudge] = (),
         price_bound: PriceBound = lambda model: None,
     ) -> None:
+        if [judge.index for judge in judges] != [index for index, _ in reward.judges]:
+            raise ValueError("a judge of the reward is not there to be asked")
         self._layer = layer
         self._identify = identify
         self._reward = reward
         self._price_bound = price_bound
+        self._panel = JudgePanel(judges, layer, identify, price_bound)
         self._predictors: dict[str, DirectPredictor] = {}
         self._prices: dict[str, int | None] = {}
 
     async def run(self, task: CellTask) -> Cell:
-        """Predict and score one cell."""
+        """Predict, judge and score one cell."""
         predictor = self._predictor(task.candidate)
         row = task.row
-        prediction = await predictor.predict(row.input, path=task.path, rollout=task.rollout)
+        prediction = await predictor.predict(
+            row.input, path=f"{task.path}/step=predict", rollout=task.rollout
+        )
         error = prediction.error
+        judged = self._panel.silent()
+        if error is None:
+            sample = Sample(prediction.output, row.expected, row.input)
+            judged = await self._panel.judge(sample, path=task.path, rollout=task.rollout)
+            error = judged.error
         reward: float | None = None
         signals: tuple[SignalScore, ...] = ()
+        penalty, penalty_feedback = 0.0, ""
         if error is None or error.kind not in OUTAGES:
-            scored = self._reward.score(prediction.output, error, row)
+            scored = self._reward.score(
+                prediction.output,
+                error,
+                row,
+                verdicts=judged.verdicts,
+                usage=prediction.usage,
+            )
             reward, signals, error = scored.reward, scored.signals, scored.error
-        return Cell(
+            penalty, penalty_feedback = scored.penalty, scored.penalty_feedback
+        cell = Cell(
             candidate=task.candidate.id,
             example=row.id,
             example_hash=row.hash,
@@ -70,26 +96,29 @@ class SignatureRunner:
             output_hash=prediction.output_hash,
             error=error,
             usage=prediction.usage,
+            judging=judged.usage,
+            judges=judged.calls,
             served_model=prediction.served_model,
-            scripted=prediction.scripted,
+            scripted=prediction.scripted or judged.scripted,
+            penalty=penalty,
+            penalty_feedback=penalty_feedback,
         )
+        return explained(cell, row)
 
     def bound(self, candidate: Candidate, row: Row) -> Bound:
-        """Return what a cell of this candidate on this row cannot exceed."""
+        """Return what a cell of this candidate on this row cannot exceed, its judges included."""
         predictor = self._predictor(candidate)
         tokens = predictor.token_bound(row.input)
         price = self._price(candidate)
         cost = None if tokens is None or price is None else tokens * price
-        return Bound(1, predictor.call_bound(), tokens, cost)
+        sample = Sample(None, row.expected, row.input)
+        judging = self._panel.bound(sample, predictor.answer_bound())
+        return Bound(1, predictor.call_bound(), tokens, cost) + judging
 
     def _price(self, candidate: Candidate) -> int | None:
         """Return the price of a token of the dearest model that the candidate may call."""
         if candidate.id not in self._prices:
-            roles: tuple[ModelRole, ...] = ("main", "repair")
-            names = sorted({candidate.main.model(role).model or "" for role in roles})
-            prices = [self._price_bound(name) for name in names]
-            known = [price for price in prices if price is not None]
-            self._prices[candidate.id] = max(known) if len(known) == len(prices) else None
+            self._prices[candidate.id] = dearest_price(candidate.main, self._price_bound)
         return self._prices[candidate.id]
 
     def _predictor(self, candidate: Candidate) -> DirectPredictor:

@@ -69,19 +69,31 @@ def loosened(schema: Schema, fields: Iterable[str]) -> Schema:
     """Return a schema that takes any value at the dotted paths ``fields``.
 
     Where a path leads through a reference, a union or a list, the nearest property above is opened.
+    A name that its object does not have becomes one that it may have: what a metric reads besides.
     """
     opened = copy.deepcopy(schema)
     for field in sorted(fields):
-        node, slot = opened, None
-        for part in field.split("."):
-            children = node.get("properties")
-            if not isinstance(children, dict) or not isinstance(children.get(part), dict):
-                break
-            slot, node = (children, part), children[part]
+        slot = _slot(opened, field.split("."))
         if slot is None:
             return {"type": "object"}
-        slot[0][slot[1]] = {}
+        children, name = slot
+        children[name] = {}
     return opened
+
+
+def _slot(schema: Schema, path: list[str]) -> tuple[dict[str, Any], str] | None:
+    """Return where the property at a path stands or would stand, or the nearest one above it."""
+    node, slot = schema, None
+    for depth, part in enumerate(path, 1):
+        children = node.get("properties")
+        if not isinstance(children, dict):
+            return slot
+        if depth == len(path):
+            return children, part
+        if not isinstance(children.get(part), dict):
+            return slot
+        slot, node = (children, part), children[part]
+    return slot
 
 
 def parts_of(path: str) -> tuple[str | int, ...]:

@@ -16,6 +16,7 @@ from dse_cli.contracts.evaluation import (
 )
 from dse_cli.evaluation.collector import rare_collections
 from dse_cli.evaluation.intervals import DECIMALS, mean_interval
+from dse_cli.evaluation.judge_summary import judge_summaries
 from dse_cli.evaluation.resampling import quantile
 from dse_cli.evaluation.seeds import substream_seed
 
@@ -61,6 +62,7 @@ def summarize(
     ordered = [cell for found in examples.values() for cell in found]
     rewards = {example: _mean(_rewards(found)) for example, found in examples.items()}
     scored = {example: value for example, value in rewards.items() if value is not None}
+    judges = judge_summaries(ordered)
     return EvalSummary(
         format="dse/eval_summary/v1",
         split=split,
@@ -83,6 +85,8 @@ def summarize(
         models=tuple(sorted({cell.served_model for cell in ordered if cell.served_model})),
         rows=rewards,
         scripted=any(cell.scripted for cell in ordered),
+        # Only when there are any: what is not set is not written.
+        **({"judges": judges} if judges else {}),
     )
 
 

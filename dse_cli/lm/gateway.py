@@ -90,6 +90,7 @@ def build_gateway(
     replay: Replay | None = None,
     meter: Meter | None = None,
     transcript: Transcript | None = None,
+    keep_latency: bool = False,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Gateway:
@@ -104,6 +105,7 @@ def build_gateway(
         journal: already loaded if the run is resumed.
         replay: answer from a transcript first. A replay never reads the cache.
         meter, transcript: fresh ones by default.
+        keep_latency: record how long each answer took, because it decides something.
         sleep, clock: monotonic seconds; injected by tests.
     """
     meter = Meter() if meter is None else meter
@@ -122,7 +124,7 @@ def build_gateway(
         source = SingleFlightLayer(live)
         if replay is not None:
             source = replaying = ReplayingLayer(replay.transcript, replay.mode, source)
-    recording = RecordingLayer(source, transcript, journal)
+    recording = RecordingLayer(source, transcript, journal, keep_latency=keep_latency)
     top = BudgetLayer(recording, meter, budget or BudgetLimits())
     return Gateway(top, meter, transcript, recording, replaying, retrying)
 
@@ -143,7 +145,7 @@ def _live(
     if transport is None:
         transport = litellm = LiteLlmTransport(routes)
         prepare = litellm.prepare
-    retrying = RetryLayer(transport, seed, routes.limits, sleep=sleep, admit=admit)
+    retrying = RetryLayer(transport, seed, routes.limits, sleep=sleep, admit=admit, clock=clock)
     circuit = CircuitLayer(retrying, clock=clock)
     limits = LimitsLayer(circuit, routes.limits, clock=clock, sleep=sleep)
     return retrying, limits if prepare is None else ReadyLayer(limits, prepare)

@@ -23,16 +23,25 @@ class RecordingLayer:
     request (a resumed run). A call that fails after its retries is recorded as a failure, because
     it changes what comes next; the journal does not keep it, so that a resumed run asks again.
 
+    How long an answer took is dropped here unless ``keep_latency``: a number that differs from run
+    to run and decides nothing has no place in a record, and nothing above can come to depend on it.
+
     Attributes:
         resumed: calls answered from the journal.
     """
 
     def __init__(
-        self, inner: Layer, transcript: Transcript, journal: Journal | None = None
+        self,
+        inner: Layer,
+        transcript: Transcript,
+        journal: Journal | None = None,
+        *,
+        keep_latency: bool = False,
     ) -> None:
         self._inner = inner
         self._transcript = transcript
         self._journal = journal
+        self._keep_latency = keep_latency
         self.resumed = 0
 
     async def complete(self, request: LmRequest) -> LmResponse:
@@ -54,7 +63,7 @@ class RecordingLayer:
         if not request.path:
             raise PathReusedError("a call without a logical path cannot be recorded")
         try:
-            response = await self._inner.complete(request)
+            response = self._kept(await self._inner.complete(request))
         except ProviderError as error:
             if request.path not in self._transcript:
                 self._transcript.record(request, failure_of(error))
@@ -67,6 +76,11 @@ class RecordingLayer:
         if self._journal is not None:
             self._journal.append(request, response)
         return response
+
+    def _kept(self, response: LmResponse) -> LmResponse:
+        if self._keep_latency or response.latency_ms is None:
+            return response
+        return replace(response, latency_ms=None)
 
     async def aclose(self) -> None:
         if self._journal is not None:

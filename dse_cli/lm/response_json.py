@@ -20,10 +20,11 @@ def read_response(data: dict[str, Any]) -> LmResponse:
         usage=Usage(**data["usage"]),
         scripted=data["scripted"],
         paid=False,
+        latency_ms=data.get("latency_ms"),
     )
     usage = response.usage
     if not (
-        len(data) == 5
+        len(data) == (5 if response.latency_ms is None else 6)
         and type(response.text) is str
         and type(response.finish_reason) is str
         and type(response.served_model) is str
@@ -31,6 +32,7 @@ def read_response(data: dict[str, Any]) -> LmResponse:
         and _is_count(usage.prompt_tokens)
         and _is_count(usage.completion_tokens)
         and _is_count(usage.cost_nano_usd)
+        and _is_count(response.latency_ms)
     ):
         raise ValueError("a field has the wrong type")
     return response

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dse_cli.contracts.errors import CallTimeoutError, ProviderError
@@ -30,6 +32,7 @@ class RetryLayer:
         admit: awaited before each further attempt, so that retries obey rate limits too.
         base_s, cap_s: first and longest wait of our own.
         longest_wait_s: if the server asks for more than this, give up now and say so.
+        clock: monotonic seconds, for the latency of the attempt that is answered.
 
     Attributes:
         retries: attempts after the first, so far; for ``run.json``.
@@ -46,6 +49,7 @@ class RetryLayer:
         base_s: float = 0.5,
         cap_s: float = 30.0,
         longest_wait_s: float = 120.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inner = inner
         self._seed = seed
@@ -55,6 +59,7 @@ class RetryLayer:
         self._base_s = base_s
         self._cap_s = cap_s
         self._longest_wait_s = longest_wait_s
+        self._clock = clock
         self.retries = 0
 
     async def complete(self, request: LmRequest) -> LmResponse:
@@ -91,7 +96,9 @@ class RetryLayer:
     async def _once(self, request: LmRequest, timeout_s: float) -> LmResponse:
         try:
             async with asyncio.timeout(timeout_s) as attempt:
-                return await self._inner.complete(request)
+                began = self._clock()
+                response = await self._inner.complete(request)
+                return replace(response, latency_ms=round(1000 * (self._clock() - began)))
         except TimeoutError:
             if not attempt.expired():
                 raise

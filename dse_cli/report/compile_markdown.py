@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dse_cli.canonical import short
+from dse_cli.report.eval_text import judge_text
 
 if TYPE_CHECKING:
     from dse_cli.contracts.artifact import CompiledArtifact
@@ -43,6 +44,9 @@ def _lines(
         "`dse promote` measures that on the holdout."
     )
     yield ""
+    for signal, judge in (evaluation.judges or {}).items():
+        yield f"Judged by {judge_text(signal, judge)}."
+        yield ""
     yield "| candidate | origin | mean | n | tokens |"
     yield "|---|---|--:|--:|--:|"
     for record in candidates:

@@ -27,6 +27,8 @@ REPAIR_TEMPLATE = (
 )
 
 
+#: Bytes that a token of an answer is taken for when the answer becomes part of a prompt.
+BYTES_PER_TOKEN = 4
 #: Bytes that a chat template adds to a message, at most.
 MESSAGE_OVERHEAD = 16
 #: Bytes of one repair message, at most: four bytes a character, and the words around the problems.
@@ -89,8 +91,11 @@ class DirectPredictor:
             raise UsageError(f"the policy names no model for the role {role!r}")
         return name
 
-    def token_bound(self, value: Mapping[str, Any]) -> int | None:
+    def token_bound(self, value: Mapping[str, Any], more_bytes: int = 0) -> int | None:
         """Return tokens that one prediction cannot exceed, or None when answers are unbounded.
+
+        Args:
+            more_bytes: of what will stand in ``value`` besides what stands there now.
 
         A byte-level tokenizer makes at most one token of a byte; chat templates add a few per
         message, and some providers count the schema that they enforce. A repair repeats the
@@ -101,13 +106,19 @@ class DirectPredictor:
         repair_cap = self._sampling["repair"].max_tokens
         if cap is None or repair_cap is None:
             return None
-        prompt = self._prefix_bytes + len(canonical_bytes(value)) + MESSAGE_OVERHEAD
-        answer = 4 * max(cap, repair_cap)
+        prompt = self._prefix_bytes + len(canonical_bytes(value)) + more_bytes + MESSAGE_OVERHEAD
+        answer = BYTES_PER_TOKEN * max(cap, repair_cap)
         again = answer + REPAIR_BYTES + 2 * MESSAGE_OVERHEAD
         repairs = self.call_bound() - 1
         if repairs < 0:
             return 0
         return (prompt + cap) + repairs * (prompt + again * repairs + repair_cap)
+
+    def answer_bound(self) -> int | None:
+        """Return the bytes of an output, at four a token, or None when answers are unbounded."""
+        caps = [sampling.max_tokens for sampling in self._sampling.values()]
+        known = [cap for cap in caps if cap is not None]
+        return BYTES_PER_TOKEN * max(known) if len(known) == len(caps) else None
 
     def call_bound(self) -> int:
         """Return the most model calls one prediction can make."""

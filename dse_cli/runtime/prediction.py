@@ -49,6 +49,7 @@ class UsageTally:
     prompt_tokens: int | None = 0
     completion_tokens: int | None = 0
     cost_nano_usd: int | None = 0
+    latency_ms: int | None = 0
     output_chars: int = 0
     request_keys: list[str] = field(default_factory=list)
     served_model: str = ""
@@ -63,6 +64,7 @@ class UsageTally:
         self.prompt_tokens = _plus(self.prompt_tokens, response.usage.prompt_tokens)
         self.completion_tokens = _plus(self.completion_tokens, response.usage.completion_tokens)
         self.cost_nano_usd = _plus(self.cost_nano_usd, response.usage.cost_nano_usd)
+        self.latency_ms = _plus(self.latency_ms, response.latency_ms)
         self.output_chars += len(response.text)
         self.request_keys.append(key)
         self.served_model = response.served_model
@@ -80,6 +82,8 @@ class UsageTally:
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.completion_tokens,
             cost_nano_usd=self.cost_nano_usd,
+            # Nothing answered took no known time.
+            latency_ms=self.latency_ms if self.request_keys else None,
         )
 
 

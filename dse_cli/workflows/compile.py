@@ -87,7 +87,12 @@ async def plan_compile(inputs: JobInputs, options: RunOptions) -> Plan:
     """Price a compile without a model call."""
     registered, config = find_optimizer(inputs)
     async with open_session(
-        inputs.catalog, inputs.reward, options, seed=inputs.job.seed, budget=inputs.job.budget
+        inputs.catalog,
+        inputs.reward,
+        options,
+        seed=inputs.job.seed,
+        judges=inputs.judges,
+        budget=inputs.job.budget,
     ) as session:
         search = start_search(inputs, session.engine)
         candidates = registered.optimizer.most_candidates(search, config)
@@ -129,6 +134,7 @@ async def compile_signature(
         inputs.reward,
         options,
         seed=inputs.job.seed,
+        judges=inputs.judges,
         budget=inputs.job.budget,
         journal=journal,
     ) as session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -130,6 +131,14 @@ def _models(inputs: JobInputs, cells: list[Cell]) -> dict[str, ModelRecord]:
         records[role] = ModelRecord(
             asked=name, weights=identity.weights, served=served if role == "main" else ""
         )
+    for judge in inputs.judges:
+        asked = judge.policy.model("main").model or ""
+        calls = [call for cell in cells for call in cell.judges if call.signal == judge.signal]
+        records[f"judge:{judge.index}"] = ModelRecord(
+            asked=asked,
+            weights=inputs.catalog.identify(asked).weights,
+            served=", ".join(sorted({model for call in calls for model in call.served_models})),
+        )
     return records
 
 
@@ -197,11 +206,28 @@ def dependencies(inputs: JobInputs) -> tuple[Resource, ...]:
         "reward": inputs.reward.hash,
         "train-rows": rows_hash(inputs.dataset.split("train")),
         "val-rows": rows_hash(inputs.rows("val")),
+        **inputs.reward.code_digests,
         **{
             f"signature/{name}": digest for name, digest in inputs.signature.contract_hashes.items()
         },
     }
-    return tuple(
-        Resource(name=name, digest=Digest(sha256=digest.removeprefix("sha256:")))
-        for name, digest in sorted(hashes.items())
-    )
+    own = [Resource(name=name, digest=_digest(value)) for name, value in sorted(hashes.items())]
+    return (*own, *_judges(inputs))
+
+
+def _judges(inputs: JobInputs) -> Iterator[Resource]:
+    """Yield the policy that each judge is, and the artifact that it is pinned to."""
+    for judge in inputs.judges:
+        about = {"signature": judge.policy.signature.id, "signal": judge.signal}
+        yield Resource(
+            name=f"judge:{judge.index}/artifact",
+            digest=_digest(judge.digest),
+            annotations={**about, "file": judge.artifact},
+        )
+        yield Resource(
+            name=f"judge:{judge.index}/policy", digest=_digest(judge.policy.id), annotations=about
+        )
+
+
+def _digest(written: str) -> Digest:
+    return Digest(sha256=written.removeprefix("sha256:"))

@@ -71,13 +71,13 @@ def find_optimizer(inputs: JobInputs) -> tuple[Registered[Any], Contract]:
     for part in PARTS:
         if getattr(job.search_space, part) and part not in searches:
             message = f"{job.optimizer.id} does not search {part!r}"
-            hint = f"it searches: {', '.join(sorted(searches))}"
+            hint = f"it searches: {', '.join(sorted(searches)) or 'nothing'}"
             problems.append(
                 document.diagnostic(
                     ("search_space", part), "unused-search-space", message, hint, key=True
                 )
             )
-    if not any(getattr(job.search_space, part) for part in searches):
+    if searches and not any(getattr(job.search_space, part) for part in searches):
         message = f"the search space has nothing for {job.optimizer.id} to search"
         hint = f"give it at least one of: {', '.join(sorted(searches))}"
         problems.append(

@@ -1,4 +1,4 @@
-"""``dse init``: a working project, copied byte for byte from the templates in this package.
+"""``dse init``: a working project, or a judge, copied byte for byte from templates of this package.
 
 Nothing is filled in: a template is the file that will be written. In the package a name that begins
 with a dot is spelled ``dot_``, so that no tool takes a template for its own configuration.
@@ -7,9 +7,10 @@ with a dot is spelled ``dot_``, so that no tool takes a template for its own con
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from dse_cli.contracts.errors import UsageError
+from dse_cli.project.project import Project
 from dse_cli.registry.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 #: The signature of the templates, as commands take it.
 SIGNATURE: Final = "review-intent"
+JudgeKind = Literal["rubric", "pairwise"]
 _DOT: Final = "dot_"
 
 
@@ -33,13 +35,34 @@ def init_project(folder: Path) -> list[str]:
             nothing was written.
         InfrastructureError: the system refuses to write.
     """
-    templates = dict(sorted(_templates(files("dse_cli.workflows") / "templates" / "init", "")))
+    return _write(folder, "init", hint="choose an empty folder: dse init FOLDER")
+
+
+def add_judge(folder: Path, kind: JudgeKind) -> tuple[str, list[str]]:
+    """Add a shipped judge, with its labelled judgements, to the project that holds ``folder``.
+
+    Returns:
+        The judge's name, as commands take it, and the files relative to the project root, sorted.
+
+    Raises:
+        UsageError: there is no project, or one of the files is there already; nothing was written.
+        SpecError: ``dse.yaml`` is wrong.
+        InfrastructureError: the system refuses to write.
+    """
+    project = Project.open(folder)
+    hint = "the judge was added before; remove those files to have it as shipped"
+    return f"{kind}-judge", _write(project.root, f"judges/{kind}", hint=hint)
+
+
+def _write(folder: Path, template: str, *, hint: str) -> list[str]:
+    home = files("dse_cli.workflows") / "templates"
+    for part in template.split("/"):
+        home /= part
+    templates = dict(sorted(_templates(home, "")))
     taken = sorted({name for path in templates if (name := _in_the_way(folder, path))})
     if taken:
-        raise UsageError(
-            f"nothing was written, because there is already: {', '.join(taken)}",
-            hint="choose an empty folder: dse init FOLDER",
-        )
+        message = f"nothing was written, because there is already: {', '.join(taken)}"
+        raise UsageError(message, hint=hint)
     for name, source in templates.items():
         write_atomic(folder / name, source.read_bytes())
     return list(templates)

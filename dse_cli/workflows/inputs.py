@@ -17,9 +17,14 @@ from dse_cli.contracts.params import merge
 from dse_cli.evaluation.dataset_loader import load_dataset
 from dse_cli.evaluation.reward import Reward
 from dse_cli.lm.catalog import ModelCatalog
+from dse_cli.project.source_text import raise_sorted
 from dse_cli.project.specs import load_dataset_spec, load_job, load_signature
 from dse_cli.registry.store import SignatureStore
 from dse_cli.runtime.policy import Policy
+from dse_cli.workflows.holdout_size import holdout_findings
+from dse_cli.workflows.judge_rows import judge_row_problem
+from dse_cli.workflows.judges import load_judges
+from dse_cli.workflows.metric_code import load_code, try_code
 from dse_cli.workflows.opening import authored_for
 
 if TYPE_CHECKING:
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
     from dse_cli.contracts.dataset import Split
     from dse_cli.contracts.signature import Signature
+    from dse_cli.evaluation.pinned_judge import PinnedJudge
     from dse_cli.project.project import Project
     from dse_cli.project.yaml_document import YamlDocument
 
@@ -47,6 +53,7 @@ class JobInputs:
         catalog: models of the project.
         base: the authored policy on the job's main model.
         overrides: what the command line changed of the job.
+        judges: of the reward, pinned.
     """
 
     project: Project
@@ -60,6 +67,7 @@ class JobInputs:
     catalog: ModelCatalog
     base: Policy
     overrides: dict[str, Any]
+    judges: tuple[PinnedJudge, ...] = ()
 
     @property
     def store(self) -> SignatureStore:
@@ -111,7 +119,24 @@ class JobInputs:
                 role: self.catalog.identify(name).to_json() for role, name in self.models.items()
             },
             "compiler": __version__,
+            **({"judges": self._judge_inputs} if self.judges else {}),
         }
+
+    @property
+    def _judge_inputs(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "index": judge.index,
+                "signature": judge.policy.signature.id,
+                "compiled_id": judge.policy.id,
+                "artifact": judge.digest,
+                "models": {
+                    role: self.catalog.identify(name).to_json()
+                    for role, name in _models_of(judge.policy).items()
+                },
+            }
+            for judge in self.judges
+        ]
 
     @property
     def external_parameters(self) -> dict[str, Any]:
@@ -130,8 +155,12 @@ class JobInputs:
     @cached_property
     def models(self) -> dict[str, str]:
         """Resolved model names by role."""
-        roles = {"main": self.base.model("main").model, "repair": self.base.model("repair").model}
-        return {role: name for role, name in roles.items() if name is not None}
+        return _models_of(self.base)
+
+
+def _models_of(policy: Policy) -> dict[str, str]:
+    roles = {"main": policy.model("main").model, "repair": policy.model("repair").model}
+    return {role: name for role, name in roles.items() if name is not None}
 
 
 def load_inputs(
@@ -156,9 +185,13 @@ def load_inputs(
     job, document = load_job(project, loaded.folder, variant)
     catalog = catalog or ModelCatalog(project.spec)
     job = _resolved(_overridden(job, overrides or {}), catalog)
-    reward = Reward(job.reward)
+    code = load_code(project, loaded.folder, job.reward, document)
+    reward = Reward(job.reward, code)
     _check_reward(reward, loaded.signature, document)
-    dataset = load_job_dataset(project, job.dataset, loaded.signature, reward)
+    judges = load_judges(project, reward, loaded.signature, document, catalog)
+    reward = reward.pinned({judge.index: judge.policy.id for judge in judges})
+    dataset = load_job_dataset(project, job.dataset, loaded.signature, reward, judges)
+    try_code(reward, dataset.split("val") or dataset.rows, project)
     base = authored_for(project, loaded.signature, job, catalog)
     return JobInputs(
         project=project,
@@ -172,23 +205,35 @@ def load_inputs(
         catalog=catalog,
         base=base,
         overrides=overrides or {},
+        judges=judges,
     )
 
 
 def load_job_dataset(
-    project: Project, reference: str, signature: Signature, reward: Reward
+    project: Project,
+    reference: str,
+    signature: Signature,
+    reward: Reward,
+    judges: Sequence[PinnedJudge] = (),
 ) -> Dataset:
-    """Load a dataset and check every row against the signature and the reward."""
+    """Load a dataset and check every row against the signature and the reward.
+
+    Raises:
+        SpecError: a row does not fit, or the holdout is too small for any gate.
+    """
     spec, document = load_dataset_spec(project, reference)
     folder = (project.root / document.name).parent
-    return load_dataset(
+    unjudged = judge_row_problem(judges)
+    dataset = load_dataset(
         project.root,
         spec,
         signature,
         folder=folder,
         loose_fields=reward.loose_fields,
-        row_problem=reward.row_problem,
+        row_problem=lambda row: reward.row_problem(row) or unjudged(row),
     )
+    raise_sorted(holdout_findings(project, dataset, document))
+    return dataset
 
 
 def _overridden(job: CompileJob, overrides: dict[str, Any]) -> CompileJob:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from dse_cli.lm.gateway import Gateway, Replay, build_gateway
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dse_cli.evaluation.pinned_judge import PinnedJudge
     from dse_cli.evaluation.reward import Reward
     from dse_cli.lm.catalog import ModelCatalog
     from dse_cli.lm.journal import Journal
@@ -57,6 +58,7 @@ async def open_session(
     options: RunOptions,
     *,
     seed: int,
+    judges: Sequence[PinnedJudge] = (),
     budget: CompileBudget | None = None,
     journal: Journal | None = None,
     replay: Replay | None = None,
@@ -66,6 +68,7 @@ async def open_session(
 
     Args:
         seed: of the run; the gateway uses it for the jitter of retries only.
+        judges: of the reward (``JobInputs.judges``).
         budget: limits; none when omitted.
         journal: completed calls of this run, for resuming.
         replay: answer from a transcript.
@@ -78,10 +81,13 @@ async def open_session(
         cache_folder=options.cache,
         journal=journal,
         replay=replay,
+        keep_latency=reward.needs_latency,
     )
     if options.observer is not None:
         options.observer.run_started(gateway.meter)
-    runner = SignatureRunner(gateway, catalog.identify, reward, price_bound=catalog.price_bound)
+    runner = SignatureRunner(
+        gateway, catalog.identify, reward, judges=judges, price_bound=catalog.price_bound
+    )
 
     def roll_back(prefixes: list[str]) -> None:
         undone = tuple(f"{prefix}/" for prefix in prefixes)

@@ -68,10 +68,10 @@ def test_every_cell_has_a_logical_path_that_counts_candidates_in_the_order_of_th
     evaluate(engine, ONE, ROWS[1:2])
     first, second = ROWS[0].hash[7:19], ROWS[1].hash[7:19]
     assert [task.path for task in runner.tasks] == [
-        f"cand=0000/ex={first}/rollout=0/step=predict",
-        f"cand=0000/ex={first}/rollout=1/step=predict",
-        f"cand=0001/ex={first}/rollout=0/step=predict",
-        f"cand=0000/ex={second}/rollout=0/step=predict",
+        f"cand=0000/ex={first}/rollout=0",
+        f"cand=0000/ex={first}/rollout=1",
+        f"cand=0001/ex={first}/rollout=0",
+        f"cand=0000/ex={second}/rollout=0",
     ]
 
 

@@ -107,3 +107,21 @@ def test_a_bound_is_unknown_when_a_price_or_the_length_of_answers_is() -> None:
     assert bound(capped, {"openai/tiny": 2})[0].cost_nano_usd is None
     unbounded = bound(roles, {"openai/tiny": 2, "openai/dear": 3})[0]
     assert (unbounded.tokens, unbounded.cost_nano_usd) == (None, None)
+
+
+def test_a_penalty_reads_the_usage_of_the_prediction_and_is_told_in_the_cell():
+    reward = Reward(
+        RewardSpec.model_validate(
+            {
+                "signals": [{"exact_match": {"field": "queue", "weight": 1}}],
+                "penalties": [{"tokens": {"target": 0, "limit": 10}}],
+            }
+        )
+    )
+    runner = SignatureRunner(RealTransport(says(RIGHT)), ModelIdentity, reward)
+    task = CellTask(Candidate.of(make_policy()), ROW, 0, "cand=0/ex=1")
+    cell = asyncio.run(runner.run(task))
+    assert (cell.reward, cell.penalty) == (0.75, 0.5)
+    assert cell.penalty_feedback == "tokens: 5 tokens, target 0, limit 10"
+    [failure] = cell.failures
+    assert failure.message == "tokens: 5 tokens, target 0, limit 10; this makes the reward 0.75"

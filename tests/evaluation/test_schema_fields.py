@@ -62,6 +62,14 @@ def test_a_loosened_field_takes_anything_and_the_others_do_not():
     assert not Checker(schema).fits({"queue": ["a"], "n": 1}), "the schema itself is untouched"
 
 
+def test_a_loosened_name_that_the_output_does_not_have_may_stand_there_too():
+    schema = expand({"answer": "string", "source": {"type": "object", "properties": {}}})
+    checker = Checker(loosened(schema, {"forbidden", "source.ids"}))
+    assert checker.fits({"answer": "a", "source": {"ids": [1]}, "forbidden": ["b"]})
+    assert not checker.fits({"answer": "a", "source": {}, "other": 1})
+    assert not checker.fits({"answer": 1, "source": {}})
+
+
 def test_loosening_inside_a_list_opens_the_nearest_field_above():
     checker = Checker(loosened(SCHEMA, {"lines.0.sku"}))
     assert checker.fits({"queue": "other", "lines": "anything"})

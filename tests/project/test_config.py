@@ -59,6 +59,7 @@ def test_every_setting_says_where_it_came_from(home: Path) -> None:
         "default_model": f"user config ({home / 'config.yaml'}:2)",
         "concurrency": "command line (--concurrency)",
         "max_error_rate": "environment (DSE_MAX_ERROR_RATE)",
+        "allow_code": "default",
     }
 
 
@@ -89,7 +90,36 @@ def test_a_default_model_from_outside_must_be_known(home: Path) -> None:
     assert "DSE_DEFAULT_MODEL" in caught.value.message
 
 
-@pytest.mark.parametrize("setting", ["allow_code: true", "no_color: true", "quiet: true"])
+def test_only_a_person_allows_code_in_their_own_file_or_on_the_command_line(home: Path) -> None:
+    assert settings_of(home).allow_code is False
+    environ = user(home, "allow_code: true\n")
+    settings = settings_of(home, environ)
+    assert settings.allow_code is True
+    assert str(settings.origins["allow_code"]) == f"user config ({home / 'config.yaml'}:2)"
+    assert settings_of(home, environ, Overrides(allow_code=False)).allow_code is False
+    by_hand = settings_of(home, None, Overrides(allow_code=True))
+    assert str(by_hand.origins["allow_code"]) == "command line (--allow-code)"
+
+
+def test_no_variable_allows_code(home: Path) -> None:
+    environ = {"DSE_ALLOW_CODE": "true", "DSE_ALLOW-CODE": "1", "ALLOW_CODE": "1"}
+    assert settings_of(home, environ).allow_code is False
+
+
+@pytest.mark.parametrize("where", ["allow_code: true\n", "limits: {allow_code: true}\n"])
+def test_a_project_cannot_trust_itself(home: Path, where: str) -> None:
+    (home / "project" / "dse.yaml").write_text("dse: project/v1\n" + where, encoding="utf-8")
+    with pytest.raises(SpecError, match="unknown key 'allow_code'"):
+        Project.open(home / "project", environ={})
+
+
+@pytest.mark.parametrize("text", ["yes", "1", '"true"'])
+def test_allowing_code_takes_the_word_true(home: Path, text: str) -> None:
+    with pytest.raises(SpecError):
+        settings_of(home, user(home, f"allow_code: {text}\n"))
+
+
+@pytest.mark.parametrize("setting", ["no_color: true", "quiet: true"])
 def test_a_setting_that_would_have_no_effect_is_refused(home: Path, setting: str) -> None:
     with pytest.raises(SpecError, match="unknown key"):
         settings_of(home, user(home, setting + "\n"))
