@@ -7,13 +7,16 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from dse_cli.contracts.base import Contract, Items, Sha256
+from dse_cli.contracts.channel import CanaryNote, Channel
 from dse_cli.contracts.evaluation import EvalSummary
 from dse_cli.contracts.signature import SignatureId
 
 HISTORY_FORMAT: Final = "dse/history/v1"
 
-Verdict = Literal["promote", "regression", "no_change", "cannot_tell"]
-HistoryEvent = Literal["promote", "refuse", "rollback"]
+Verdict = Literal["promote", "regression", "no_change", "cannot_tell", "guard"]
+#: What a gate must show: a gain, or no loss beyond the margin with a promised saving.
+GateMode = Literal["superiority", "non_inferiority"]
+HistoryEvent = Literal["promote", "refuse", "rollback", "refresh", "resolve"]
 
 
 class PolicyRef(Contract):
@@ -51,12 +54,61 @@ class PairedTest(Contract):
     minimum_detectable: float | None
 
 
+class GuardResult(Contract):
+    """What one guard found: a test that the candidate is worse than allowed.
+
+    Attributes:
+        name: ``decode_failures``, ``tokens``, ``cost``, or ``tag NAME``.
+        n: pairs.
+        delta: candidate minus baseline: reward for a tag, share of answers for decode failures;
+            for tokens and cost the relative change of the mean per row, None when there is no
+            baseline to relate it to.
+        limit: the change that is still allowed, in the same unit.
+        p: one-sided p-value of "the candidate is not worse than allowed".
+        adjusted_p: by Holm over all guards of this look.
+        tripped: the adjusted p is within alpha.
+    """
+
+    name: str
+    n: Annotated[int, Field(ge=0)]
+    delta: float | None
+    limit: float
+    p: float
+    adjusted_p: float
+    tripped: bool
+
+
+class SavingResult(Contract):
+    """Whether a promised saving is real.
+
+    Attributes:
+        name: what is saved.
+        n: pairs.
+        promised: share of the baseline's mean per row.
+        observed: likewise, as measured; negative when the candidate needs more.
+        p: one-sided p-value of "the saving is not above the promised one".
+        shown: p is within the level.
+    """
+
+    name: Literal["tokens", "cost"]
+    n: Annotated[int, Field(ge=0)]
+    promised: float
+    observed: float | None
+    p: float
+    shown: bool
+
+
 class GateEvidence(Contract):
     """What the gate measured, on what, and what it decided.
 
     Attributes:
         look: which look at this holdout revision this was, from 1.
         level: alpha / (look (look + 1)).
+        reason: why the pointer stays although the rewards alone do not say so; absent else.
+        guards: what the guards found; absent without guards.
+        mode: absent for superiority.
+        lower_bound: one-sided bound of delta at 1 - level; in non-inferiority mode only.
+        saving: the promised savings; in non-inferiority mode only.
     """
 
     verdict: Verdict
@@ -74,21 +126,41 @@ class GateEvidence(Contract):
     candidate: EvalSummary
     baseline: EvalSummary
     line: str
+    reason: str | None = None
+    guards: Items[GuardResult] = ()
+    mode: GateMode = "superiority"
+    lower_bound: float | None = None
+    saving: Items[SavingResult] = ()
 
 
 class HistoryRecord(Contract):
-    """One pointer move, refusal or rollback; ``previous`` chains the files by their digest."""
+    """One pointer move or refusal; ``previous`` chains the files by their digest.
+
+    Fields with a default are written only where they say something.
+
+    Attributes:
+        event: ``promote`` and ``rollback`` move the pointer of their channel; ``refuse`` moves
+            nothing; ``refresh`` moves it to newer evidence of the same policy; ``resolve`` joins
+            two branches.
+        override: True when a person moved the pointer although the gate did not pass; ``reason``
+            says why.
+        canary: what the canary was, of every record about one.
+        merges: digest of the last record of the other branch, of a ``resolve``.
+    """
 
     format: Literal["dse/history/v1"]
     sequence: Annotated[int, Field(ge=1)]
     event: HistoryEvent
     signature_id: SignatureId
-    channel: Literal["active"] = "active"
+    channel: Channel = "active"
     source: PolicyRef | None
     target: PolicyRef | None
     reason: str | None
     gate: GateEvidence | None
     previous: Sha256 | None
+    override: bool | None = None
+    canary: CanaryNote | None = None
+    merges: Sha256 | None = None
 
 
 class ActivePointer(Contract):

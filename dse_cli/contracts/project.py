@@ -64,6 +64,41 @@ class Limits(Contract):
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 16
 
 
+class GateGuards(Contract):
+    """What must not get worse while the reward gets better.
+
+    Attributes:
+        slices: every tag with at least 20 rows.
+        decode_failures: the share of answers that cannot be decoded.
+        tokens, cost: allowed relative increase of the mean per row (0.5 is half as much again);
+            None is not guarded.
+    """
+
+    slices: bool = True
+    decode_failures: bool = True
+    tokens: Annotated[float, Field(ge=0, le=100)] | None = None
+    cost: Annotated[float, Field(ge=0, le=100)] | None = None
+
+
+class PromisedSaving(Contract):
+    """What a non-inferior policy must save, as a share of the baseline's mean per row."""
+
+    tokens: Annotated[float, Field(gt=0, lt=1)] | None = None
+    cost: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _promises_something(self) -> PromisedSaving:
+        if self.tokens is None and self.cost is None:
+            raise ValueError("promise a saving of tokens or of cost, for example {tokens: 0.2}")
+        return self
+
+
+class NonInferiority(Contract):
+    """When a policy may be promoted for being cheaper (``dse promote --non-inferiority``)."""
+
+    saving: PromisedSaving
+
+
 class GatePolicy(Contract):
     """How ``dse promote`` decides (DESIGN section 4.1).
 
@@ -71,11 +106,23 @@ class GatePolicy(Contract):
         alpha: one-sided level over all looks at a holdout.
         min_effect: smallest gain that may promote, in reward units (0.02 is two points).
         margin: half-width of the band that counts as no change, in reward units.
+        rollouts: samples per holdout row, the same for candidate and baseline.
+        guards: what must not get worse.
+        non_inferiority: None means that only a gain promotes.
     """
 
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     min_effect: Annotated[float, Field(ge=0, le=1)] = 0.0
     margin: Annotated[float, Field(ge=0, le=1)] = 0.02
+    rollouts: Annotated[int, Field(ge=1, le=64)] = 1
+    guards: GateGuards = GateGuards()
+    non_inferiority: NonInferiority | None = None
+
+    @model_validator(mode="after")
+    def _a_loss_must_be_allowed(self) -> GatePolicy:
+        if self.non_inferiority is not None and self.margin in (0.0, 1.0):
+            raise ValueError("non_inferiority needs a margin between 0 and 1: the loss it allows")
+        return self
 
 
 class ProjectSpec(Contract):

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from dse_cli.contracts.history import PairedTest
 from dse_cli.evaluation.intervals import (
+    BOOTSTRAP_DRAWS,
     DECIMALS,
     is_binary,
     mean_interval,
@@ -20,21 +21,29 @@ from dse_cli.evaluation.intervals import (
     wilson_interval,
 )
 from dse_cli.evaluation.resampling import flip_signs, to_units
+from dse_cli.evaluation.score_test import mean_above_p, mean_lower_bound
 from dse_cli.evaluation.seeds import substream_seed
 
 __all__ = [
+    "Pairs",
+    "holm_adjusted",
     "look_level",
     "mcnemar_mid_p",
+    "mean_above_p",
     "mean_interval",
+    "mean_lower_bound",
     "minimum_detectable_effect",
     "paired_bootstrap_interval",
+    "paired_p",
     "paired_test",
+    "pairs_of",
     "reduce_by_group",
     "sign_flip_p",
     "wilson_interval",
 ]
 
 FlipMethod = Literal["sign_flip_exact", "sign_flip_sampled"]
+TestName = Literal["mcnemar_mid_p", "sign_flip_exact", "sign_flip_sampled"]
 
 _POWER: Final = 0.8
 
@@ -114,6 +123,72 @@ def look_level(alpha: float, k: int) -> float:
     return alpha / (k * (k + 1))
 
 
+def holm_adjusted(ps: Sequence[float]) -> list[float]:
+    """Return Holm's step-down adjusted p-values, in the order given.
+
+    Rejecting what is within alpha keeps the chance of any false rejection at alpha, however the
+    tests depend on each other (Holm 1979, Scandinavian Journal of Statistics 6, 65-70).
+    """
+    adjusted = [0.0] * len(ps)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(ps)), key=lambda index: ps[index])):
+        largest = max(largest, min(1.0, (len(ps) - rank) * ps[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+class Pairs(NamedTuple):
+    """Two values for each row, or for each group of rows: what a paired test compares."""
+
+    left: list[float]
+    right: list[float]
+
+    @property
+    def differences(self) -> list[float]:
+        """Left minus right."""
+        return [a - b for a, b in zip(self.left, self.right, strict=True)]
+
+    @property
+    def swapped(self) -> Pairs:
+        """The same pairs seen from the other side."""
+        return Pairs(self.right, self.left)
+
+
+def pairs_of(
+    left: Mapping[str, float | None],
+    right: Mapping[str, float | None],
+    groups: Mapping[str, str | None] | None = None,
+) -> Pairs:
+    """Return the pairs of the rows where both sides have a value, reduced to a mean per group.
+
+    Args:
+        left: value per row id, averaged over rollouts; None for an outage.
+        right: likewise.
+        groups: group per row id.
+    """
+    shared = [row for row in sorted(left) if row in right]
+    ours = {row: value for row in shared if (value := left[row]) is not None}
+    theirs = {row: value for row in shared if (value := right[row]) is not None}
+    paired = ours.keys() & theirs.keys()
+    return Pairs(
+        list(reduce_by_group({row: ours[row] for row in paired}, groups).values()),
+        list(reduce_by_group({row: theirs[row] for row in paired}, groups).values()),
+    )
+
+
+def paired_p(pairs: Pairs, seed: int) -> tuple[float, TestName]:
+    """Return the one-sided p of "left is not above right", and the test that gave it.
+
+    Values of 0 and 1 are tested by McNemar's mid-p, graded ones by sign flips. A group whose rows
+    do not agree has a mean between 0 and 1, and is graded.
+    """
+    differences = pairs.differences
+    if is_binary([*pairs.left, *pairs.right]):
+        signs = [to_units(value) for value in differences]
+        return mcnemar_mid_p(sum(s > 0 for s in signs), sum(s < 0 for s in signs)), "mcnemar_mid_p"
+    return sign_flip_p(differences, substream_seed(seed, "paired_test"))
+
+
 def paired_test(
     candidate: Mapping[str, float | None],
     baseline: Mapping[str, float | None],
@@ -121,26 +196,20 @@ def paired_test(
     groups: Mapping[str, str | None] | None = None,
     seed: int,
     level: float,
+    draws: int = BOOTSTRAP_DRAWS,
 ) -> PairedTest:
     """Compare two policies on the rows where both have a reward.
-
-    Rewards of 0 and 1 are tested by McNemar's mid-p, graded ones by sign flips. With groups, a
-    pair is a group: its two mean rewards.
 
     Args:
         candidate: reward per row id, averaged over rollouts; None for an outage.
         baseline: likewise.
-        groups: group per row id.
+        groups: group per row id; with groups, a pair is a group: its two mean rewards.
         seed: of the draws.
         level: one-sided, for the minimum detectable effect.
+        draws: resamples for the interval; p does not depend on it.
     """
-    shared = [row for row in sorted(candidate) if row in baseline]
-    ours = {row: value for row in shared if (value := candidate[row]) is not None}
-    theirs = {row: value for row in shared if (value := baseline[row]) is not None}
-    paired = ours.keys() & theirs.keys()
-    left = list(reduce_by_group({row: ours[row] for row in paired}, groups).values())
-    right = list(reduce_by_group({row: theirs[row] for row in paired}, groups).values())
-    return _NOTHING if not left else _compared(left, right, seed, level)
+    pairs = pairs_of(candidate, baseline, groups)
+    return _NOTHING if not pairs.left else _compared(pairs, seed, level, draws)
 
 
 _NOTHING: Final = PairedTest(
@@ -149,23 +218,20 @@ _NOTHING: Final = PairedTest(
 )  # fmt: skip
 
 
-def _compared(left: list[float], right: list[float], seed: int, level: float) -> PairedTest:
-    n = len(left)
-    differences = [a - b for a, b in zip(left, right, strict=True)]
+def _compared(pairs: Pairs, seed: int, level: float, draws: int) -> PairedTest:
+    n = len(pairs.left)
+    differences = pairs.differences
     signs = [to_units(value) for value in differences]
     wins, losses = sum(s > 0 for s in signs), sum(s < 0 for s in signs)
-    test: Literal["mcnemar_mid_p", "sign_flip_exact", "sign_flip_sampled"] = "mcnemar_mid_p"
-    if is_binary([*left, *right]):
-        p = mcnemar_mid_p(wins, losses)
-    else:
-        p, test = sign_flip_p(differences, substream_seed(seed, "paired_test"))
-    low, high = paired_bootstrap_interval(differences, substream_seed(seed, "paired_interval"))
+    p, test = paired_p(pairs, seed)
+    interval_seed = substream_seed(seed, "paired_interval")
+    low, high = paired_bootstrap_interval(differences, interval_seed, draws)
     discordance = math.fsum(value * value for value in differences) / n
     return PairedTest(
         test=test,
         n=n,
-        candidate_mean=round(math.fsum(left) / n, DECIMALS),
-        baseline_mean=round(math.fsum(right) / n, DECIMALS),
+        candidate_mean=round(math.fsum(pairs.left) / n, DECIMALS),
+        baseline_mean=round(math.fsum(pairs.right) / n, DECIMALS),
         delta=round(math.fsum(differences) / n, DECIMALS),
         p=round(p, DECIMALS),
         low=low,

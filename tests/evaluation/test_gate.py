@@ -6,10 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dse_cli.contracts.history import PairedTest
+from dse_cli.contracts.history import GuardResult, PairedTest, SavingResult
 from dse_cli.contracts.project import GatePolicy
-from dse_cli.evaluation.gate import decide, gate_line
-from dse_cli.evaluation.statistics import paired_test
+from dse_cli.evaluation.gate import (
+    conclude,
+    decide,
+    gate_line,
+    guard_text,
+    holdout_problem,
+    minimum_pairs,
+)
+from dse_cli.evaluation.non_inferiority import NonInferiorityFinding
+from dse_cli.evaluation.statistics import look_level, paired_test, sign_flip_p
 
 POLICY = GatePolicy(alpha=0.05, min_effect=0.02, margin=0.02)
 
@@ -131,3 +139,116 @@ def test_a_simulated_gate_keeps_its_level_and_finds_a_large_gain():
             promoted[gain] += decide(found, policy, 1)[0] == "promote"
     assert promoted[0.0] <= 3
     assert promoted[0.25] >= 14
+
+
+# --- guards and the second mode ---
+
+
+def guard(name: str = "tag refunds", *, tripped: bool = True, **changes) -> GuardResult:
+    base = {
+        "name": name, "n": 40, "delta": -0.12, "limit": 0.0, "p": 0.001, "adjusted_p": 0.004,
+        "tripped": tripped,
+    }  # fmt: skip
+    return GuardResult.model_validate(base | changes)
+
+
+def saving(*, shown: bool, observed: float | None = 0.5) -> SavingResult:
+    return SavingResult(
+        name="cost", n=100, promised=0.2, observed=observed, p=0.001 if shown else 0.4, shown=shown
+    )
+
+
+def test_a_tripped_guard_keeps_the_pointer_where_it_is_and_says_why():
+    decision = conclude(comparison(), POLICY, 1, guards=[guard(tripped=False), guard()])
+    assert decision == ("guard", "tag refunds: -12.0 points, n = 40, adjusted p = 0.004")
+    assert conclude(comparison(), POLICY, 1, guards=[guard(tripped=False)]) == ("promote", None)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (guard("decode_failures", delta=0.05), "decode failures: +5.0 % of answers, n = 40"),
+        (guard("tokens", delta=0.8, limit=0.5), "tokens: +80.0 % (allowed +50.0 %), n = 40"),
+        (guard("cost", delta=None, limit=0.5), "cost: from none (allowed +50.0 %), n = 40"),
+    ],
+)
+def test_a_guard_speaks_in_its_own_unit(found, said):
+    assert guard_text(found) == f"{said}, adjusted p = 0.004"
+
+
+@pytest.mark.parametrize("verdict", ["regression", "no_change", "cannot_tell"])
+def test_guards_change_no_verdict_but_promote(verdict):
+    found = {
+        "regression": comparison(delta=-0.06, p=0.99, low=-0.11, high=-0.03),
+        "no_change": comparison(delta=0.0, p=0.5, low=-0.01, high=0.01),
+        "cannot_tell": comparison(p=0.2),
+    }[verdict]
+    assert conclude(found, POLICY, 1, guards=[guard()]).verdict == verdict
+
+
+def test_what_could_not_be_measured_never_promotes():
+    decision = conclude(comparison(), POLICY, 1, unmeasured=["the cost could not be told"])
+    assert decision == ("cannot_tell", "the cost could not be told")
+
+
+def test_a_gain_below_the_minimum_effect_says_so():
+    small = comparison(delta=0.01, low=0.001, high=0.04)
+    assert conclude(small, POLICY, 1).reason == "the gain is below min_effect, 2.0 points"
+    assert conclude(comparison(p=0.3), POLICY, 1).reason is None
+
+
+def second(bound: float | None, *, shown: bool = True, **changes) -> tuple[str, str | None]:
+    finding = NonInferiorityFinding(bound, (saving(shown=shown),))
+    found = comparison(delta=0.0, p=0.5, low=-0.01, high=0.01, **changes)
+    return conclude(found, POLICY, 1, non_inferiority=finding)
+
+
+def test_the_second_mode_needs_the_bound_above_the_margin_and_the_saving():
+    assert second(-0.0199) == ("promote", None)
+    assert second(-0.02)[0] == "cannot_tell"
+    assert second(None)[0] == "cannot_tell"
+    verdict, reason = second(-0.03, shown=False)
+    assert verdict == "cannot_tell"
+    assert reason == (
+        "the lower bound of the difference, -3.0 points, is not above -2.0; "
+        "a saving of cost above 20.0 % is not shown (50.0 % measured, p = 0.400)"
+    )
+
+
+def test_the_second_mode_knows_a_regression_and_guards():
+    worse = comparison(delta=-0.06, p=0.99, low=-0.11, high=-0.03)
+    finding = NonInferiorityFinding(-0.1, (saving(shown=True),))
+    assert conclude(worse, POLICY, 1, non_inferiority=finding).verdict == "regression"
+    finding = NonInferiorityFinding(0.0, (saving(shown=True),))
+    tripped = conclude(comparison(), POLICY, 1, guards=[guard()], non_inferiority=finding)
+    assert tripped.verdict == "guard"
+
+
+def test_in_the_second_mode_a_gain_without_the_saving_does_not_pass():
+    finding = NonInferiorityFinding(0.01, (saving(shown=False, observed=None),))
+    decision = conclude(comparison(), POLICY, 1, non_inferiority=finding)
+    assert decision.verdict == "cannot_tell"
+    assert "the baseline used none" in (decision.reason or "")
+    nothing = paired_test({}, {}, seed=0, level=0.025)
+    assert conclude(nothing, POLICY, 1, non_inferiority=finding).verdict == "cannot_tell"
+
+
+# --- holdouts that are too small ---
+
+
+def test_a_holdout_is_too_small_when_no_outcome_could_reach_the_level():
+    assert [minimum_pairs(0.05, look) for look in (1, 2, 3, 4)] == [6, 7, 8, 9]
+    assert holdout_problem(6, 0.05) is None
+    assert holdout_problem(6, 0.05, 2) is not None
+    assert holdout_problem(3, 0.05) == (
+        "the holdout has 3 rows; no exact test of so few can reach level 0.025: "
+        "at least 6 are needed"
+    )
+    assert "1 group;" in str(holdout_problem(1, 0.05, unit="groups"))
+
+
+@given(st.floats(0.001, 0.49), st.integers(1, 6))
+def test_the_smallest_holdout_can_reach_the_level_and_one_row_less_cannot(alpha, look):
+    n, level = minimum_pairs(alpha, look), look_level(alpha, look)
+    assert sign_flip_p([0.5] * min(n, 16), 0)[0] == 0.5 ** min(n, 16)
+    assert 0.5**n <= level < 0.5 ** (n - 1)

@@ -5,6 +5,7 @@ import random
 from functools import cache
 from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,6 +46,16 @@ def test_mcnemar_mid_p_is_the_binomial_tail(wins, losses):
     assert mcnemar_mid_p(wins, losses) == pytest.approx(expected, rel=1e-9, abs=1e-300)
 
 
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_mid_p_is_scipys_exact_test_less_half_the_observed_outcome(wins, losses):
+    if wins + losses == 0:
+        assert mcnemar_mid_p(0, 0) == 0.5
+        return
+    exact = stats.binomtest(wins, wins + losses, 0.5, alternative="greater").pvalue
+    expected = exact - stats.binom.pmf(wins, wins + losses, 0.5) / 2
+    assert mcnemar_mid_p(wins, losses) == pytest.approx(expected, rel=1e-7, abs=1e-12)
+
+
 @given(COUNTS, COUNTS)
 def test_mcnemar_mid_p_of_the_two_directions_adds_up_to_1(wins, losses):
     assert mcnemar_mid_p(wins, losses) + mcnemar_mid_p(losses, wins) == pytest.approx(1, abs=1e-12)
@@ -65,6 +76,40 @@ def test_mcnemar_mid_p_of_thousands_of_pairs_is_exact_and_of_negative_ones_an_er
 def test_the_exact_sign_flip_test_agrees_with_fishers_count():
     p, method = sign_flip_p([value / 100 for value in DARWIN], seed=0)
     assert (p, method) == (863 / 2**15, "sign_flip_exact")
+
+
+@pytest.mark.parametrize("n", [3, 7, 11])
+def test_the_exact_sign_flip_test_is_scipys_permutation_test(n):
+    rng = random.Random(n)
+    differences = [rng.choice([-0.5, -0.25, 0.125, 0.25, 0.75]) for _ in range(n)]
+    theirs = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=np.inf,
+        alternative="greater", vectorized=False,
+    )  # fmt: skip
+    p, method = sign_flip_p(differences, 0)
+    assert p == pytest.approx(theirs.pvalue)
+    assert method == "sign_flip_exact"
+
+
+def test_sampled_sign_flips_agree_with_scipys_sampled_permutation_test():
+    rng = random.Random(8)
+    differences = [rng.choice([-0.5, -0.25, 0.25, 0.5, 0.5]) for _ in range(30)]
+    theirs = stats.permutation_test(
+        (differences,), lambda x, axis: np.mean(x, axis=axis), permutation_type="samples",
+        n_resamples=20_000, alternative="greater", vectorized=True,
+        rng=np.random.default_rng(1),
+    )  # fmt: skip
+    p, method = sign_flip_p(differences, 5)
+    assert method == "sign_flip_sampled"
+    # Both estimate one p from 20,000 draws.
+    error = math.sqrt(2 * p * (1 - p) / 20_000)
+    assert p == pytest.approx(theirs.pvalue, abs=4 * error)
+
+
+def test_a_sampled_p_counts_the_observed_outcome_as_phipson_and_smyth_do():
+    # (b + 1) / (m + 1), Phipson and Smyth (2010), equation 2: never 0, and 1 for the worst.
+    assert sign_flip_p([0.5] * 60, 0)[0] == 1 / 20_001
+    assert sign_flip_p([-0.5] * 60, 0)[0] == 1.0
 
 
 @settings(deadline=None)
@@ -185,6 +230,17 @@ def test_a_bootstrap_interval_is_seeded_and_near_the_normal_one():
     mean = sum(differences) / 400
     error = math.sqrt(sum((value - mean) ** 2 for value in differences) / 400 / 400)
     assert (low, high) == pytest.approx((mean - 1.96 * error, mean + 1.96 * error), abs=0.006)
+
+
+def test_a_bootstrap_interval_is_scipys_percentile_interval_up_to_the_draws():
+    rng = random.Random(6)
+    differences = [rng.choice([-0.75, 0.0, 0.25, 0.5]) for _ in range(120)]
+    theirs = stats.bootstrap(
+        (differences,), np.mean, method="percentile", n_resamples=9_999, confidence_level=0.95,
+        rng=np.random.default_rng(2),
+    ).confidence_interval  # fmt: skip
+    ours = paired_bootstrap_interval(differences, 4)
+    assert ours == pytest.approx((theirs.low, theirs.high), abs=0.006)
 
 
 def test_rows_of_a_group_are_reduced_before_they_are_resampled():
