@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 from dse_cli.contracts.lm import LmResponse, Usage
 from dse_cli.lm.scripted import ScriptedTransport
 from dse_cli.project.project import Project
-from dse_cli.workflows.evaluate import EvalReport, Selection, evaluate_policy
+from dse_cli.report.eval_report import EvalReport
+from dse_cli.workflows.eval_rows import Selection
+from dse_cli.workflows.evaluate import evaluate_policy
 from dse_cli.workflows.inputs import load_inputs
 from dse_cli.workflows.policies import find_policy
 from dse_cli.workflows.session import RunOptions
@@ -61,7 +63,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     grown_mb = peak_mb() - before_mb
     return {
-        "cells": len(report.cells),
+        "cells": len(report.measured[0].cells),
         "seconds": seconds,
         "cpu_seconds": time.process_time() - cpu,
         "load_seconds": loaded - began,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -20,11 +22,34 @@ from dse_cli.cli.common import (
     open_project,
     run_async,
     run_options,
+    say,
+)
+from dse_cli.cli.eval_options import (
+    AgainstOption,
+    FailedOption,
+    FailUnderOption,
+    IdOption,
+    JunitOption,
+    LimitOption,
+    MarkdownOption,
+    MaxErrorRateOption,
+    MaxRegressionOption,
+    ModelsOption,
+    PolicyOption,
+    RepeatOption,
+    RowsOption,
+    SampleOption,
+    SeedOption,
+    SplitOption,
+    TagOption,
 )
 from dse_cli.contracts.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from dse_cli.workflows.evaluate import EvalReport
+    from dse_cli.project.project import Project
+    from dse_cli.report.eval_report import EvalReport, EvalVerdict
+    from dse_cli.workflows.evaluate import EvalRequest
+    from dse_cli.workflows.inputs import JobInputs
 
 
 def register(app: typer.Typer) -> None:
@@ -32,30 +57,36 @@ def register(app: typer.Typer) -> None:
     app.command("eval")(eval_command)
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What the command line says besides what to measure."""
+
+    name: str
+    job: str | None
+    concurrency: int | None
+    no_cache: bool
+    max_error_rate: float | None
+
+
 def eval_command(
     name: Name,
-    policy: Annotated[
-        str, typer.Option(metavar="ID", help="active, default, or an artifact.")
-    ] = "active",
-    against: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="Compare with active, default, or an artifact."),
-    ] = None,
-    split: Annotated[str, typer.Option(help="train or val; the holdout is for the gate.")] = "val",
-    tag: Annotated[list[str] | None, typer.Option(help="Rows with this tag.")] = None,
-    id_: Annotated[list[str] | None, typer.Option("--id", help="This row.")] = None,
-    sample: Annotated[int | None, typer.Option(min=1, help="Draw N rows.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="First N rows.")] = None,
-    repeat: Annotated[int, typer.Option(min=1, max=100, help="Rollouts a row.")] = 1,
-    fail_under: Annotated[
-        float | None,
-        typer.Option(min=0.0, max=1.0, help="Exit 1 below this mean reward."),
-    ] = None,
-    max_regression: Annotated[
-        float | None,
-        typer.Option(min=0.0, max=1.0, help="Exit 1 when worse than --against by more."),
-    ] = None,
-    rows: Annotated[bool, typer.Option("--rows", help="Print every imperfect row.")] = False,
+    policy: PolicyOption = "active",
+    against: AgainstOption = None,
+    model: ModelsOption = None,
+    split: SplitOption = "val",
+    tag: TagOption = None,
+    id_: IdOption = None,
+    failed: FailedOption = False,
+    sample: SampleOption = None,
+    seed: SeedOption = None,
+    limit: LimitOption = None,
+    repeat: RepeatOption = 1,
+    fail_under: FailUnderOption = None,
+    max_regression: MaxRegressionOption = None,
+    max_error_rate: MaxErrorRateOption = None,
+    rows: RowsOption = False,
+    junit: JunitOption = None,
+    markdown: MarkdownOption = None,
     job: JobOption = None,
     concurrency: ConcurrencyOption = None,
     no_cache: NoCacheOption = False,
@@ -73,104 +104,89 @@ def eval_command(
             )
         if max_regression is not None and against is None:
             raise UsageError("--max-regression needs --against to compare with")
-        selection = {
-            "split": split,
-            "tags": tuple(tag or ()),
-            "ids": tuple(id_ or ()),
-            "sample": sample,
-            "limit": limit,
-        }
-        report = _evaluate(
-            out,
-            open_project(project, allow_code=allow_code),
-            name,
-            job,
-            policy,
-            against,
-            selection,
-            repeat=repeat,
-            run={"no_cache": no_cache, "concurrency": concurrency},
+        from dse_cli.workflows.eval_publish import Outputs, file_findings, publish
+        from dse_cli.workflows.eval_rows import Selection
+        from dse_cli.workflows.eval_verdict import Thresholds, eval_verdict
+        from dse_cli.workflows.evaluate import EvalRequest
+
+        outputs = Outputs(junit, markdown)
+        outputs.check()
+        thresholds = Thresholds(
+            fail_under, max_regression, 1.0 if max_error_rate is None else max_error_rate
         )
-        _show(out, report, rows=rows)
-        outcome = _outcome(report, fail_under, max_regression)
-        out.document(outcome, _document(report))
-        if outcome != "evaluated":
-            out.note(f"\n{outcome.replace('_', ' ')}")
-            raise typer.Exit(ExitCode.QUALITY)
+        selection = Selection(
+            split="train" if split == "train" else "val",
+            tags=tuple(tag or ()),
+            ids=tuple(id_ or ()),
+            sample=sample,
+            limit=limit,
+            failed=failed,
+        )
+        request = EvalRequest(policy, against, tuple(model or ()), selection, repeat, seed)
+        work = _Work(name, job, concurrency, no_cache, max_error_rate)
+        opened = open_project(project, allow_code=allow_code)
+        inputs, report, allowed = _evaluate(out, opened, request, work)
+        verdict = eval_verdict(report, replace(thresholds, max_error_rate=allowed))
+        publish(report, verdict, outputs, os.environ)
+        _show(out, report, verdict, rows=rows)
+        if found := file_findings(inputs, report, verdict, os.environ):
+            from dse_cli.report.terminal_diagnostics import github_annotations
+
+            say(github_annotations(found), err=True, nl=False)
+        if verdict.exit_code != ExitCode.DONE:
+            raise typer.Exit(verdict.exit_code)
 
 
 def _evaluate(
-    out: Out,
-    opened: Any,
-    name: str,
-    job: str | None,
-    policy: str,
-    against: str | None,
-    selection: dict[str, Any],
-    *,
-    repeat: int,
-    run: dict[str, Any],
-) -> EvalReport:
+    out: Out, opened: Project, request: EvalRequest, work: _Work
+) -> tuple[JobInputs, EvalReport, float]:
+    """Measure; the last of the three is the share of outages that is allowed."""
     from dse_cli.cli.progress import WeightsProgress, showing, watcher
     from dse_cli.lm.catalog import ModelCatalog
-    from dse_cli.workflows.evaluate import Selection, evaluate_policy, select_rows
+    from dse_cli.workflows.evaluate import plan_eval, run_eval
     from dse_cli.workflows.inputs import load_inputs
-    from dse_cli.workflows.policies import find_policy
 
     with showing(out) as bar:
         catalog = ModelCatalog(opened.spec, progress=WeightsProgress(bar))
-        inputs = load_inputs(opened, name, variant=job, catalog=catalog)
-        chosen = Selection(**selection)
-        cells = len(select_rows(inputs, chosen)) * repeat * (1 if against is None else 2)
-        args = (inputs.store, inputs.signature, inputs.base)
-        options = run_options(opened, observer=watcher(out, bar, cells), **run)
-        measured = find_policy(*args, policy)
-        other = None if against is None else find_policy(*args, against)
-        result: EvalReport = run_async(
-            lambda: evaluate_policy(
-                inputs, measured, options, selection=chosen, repeat=repeat, against=other
-            )
+        inputs = load_inputs(opened, work.name, variant=work.job, catalog=catalog)
+        plan = plan_eval(inputs, request)
+        options = run_options(
+            opened,
+            no_cache=work.no_cache,
+            concurrency=work.concurrency,
+            observer=watcher(out, bar, plan.cells),
         )
-    return result
+        if work.max_error_rate is not None:
+            options = replace(options, max_error_rate=work.max_error_rate)
+        report: EvalReport = run_async(lambda: run_eval(inputs, plan, options))
+    return inputs, report, options.max_error_rate
 
 
-def _outcome(report: EvalReport, fail_under: float | None, max_regression: float | None) -> str:
-    mean = report.summary.mean
-    if fail_under is not None and (mean is None or mean < fail_under):
-        return "under_threshold"
-    comparison = report.comparison
-    if max_regression is not None and comparison and comparison.delta < -max_regression:
-        return "regression"
-    return "evaluated"
+def _show(out: Out, report: EvalReport, verdict: EvalVerdict, *, rows: bool) -> None:
+    if not out.as_json:
+        from dse_cli.report.eval_text import eval_lines
 
-
-def _show(out: Out, report: EvalReport, *, rows: bool) -> None:
-    from dse_cli.report.eval_text import eval_lines, row_lines
-
-    for line in eval_lines(
-        report.policy.label,
-        report.summary,
-        None if report.against is None else report.against.label,
-        report.against_summary,
-        report.comparison,
-    ):
-        out.text(line)
-    if rows:
-        for line in row_lines(report.cells):
+        for line in eval_lines(report, every_row=rows):
             out.text(line)
-    out.note(f"{report.summary.lm_calls} model calls charged, {report.paid_calls} paid")
+    out.note(_spent(report))
+    for message in verdict.messages:
+        say(f"\n{message}", err=True)
+    if out.as_json:
+        from dse_cli.report.eval_json import eval_document
+
+        out.document(verdict.outcome, eval_document(report, verdict) | _message(verdict))
 
 
-def _document(report: EvalReport) -> dict[str, Any]:
-    from dse_cli.report.eval_text import cell_json
+def _message(verdict: EvalVerdict) -> dict[str, Any]:
+    """Return the sentence that stands in every document that is not a success."""
+    return {"message": "; ".join(map(str, verdict.messages))} if verdict.messages else {}
 
-    return {
-        "policy": {"label": report.policy.label, "compiled_id": report.policy.ref.compiled_id},
-        "summary": report.summary.model_dump(mode="json"),
-        "against": None if report.against is None else report.against.ref.compiled_id,
-        "comparison": None
-        if report.comparison is None
-        else report.comparison.model_dump(mode="json"),
-        "cells": [cell_json(cell) for cell in report.cells],
-        "paid_calls": report.paid_calls,
-    }
+
+def _spent(report: EvalReport) -> str:
+    from dse_cli.report.plain import dollars
+
+    charged, paid = report.charged, report.paid
+    line = f"{charged.calls} model calls charged, {paid.calls} paid"
+    if charged.unknown_cost:
+        return f"{line}; the price of {charged.unknown_cost} is not known"
+    return f"{line}; {dollars(charged.cost_nano_usd)} charged, {dollars(paid.cost_nano_usd)} paid"
