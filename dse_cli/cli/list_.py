@@ -28,7 +28,7 @@ def list_command(
         opened = open_project(project)
         rows = _signatures(opened) if name is None else _artifacts(opened, name)
         for row in rows:
-            out.text("  ".join(str(value) for value in row.values()))
+            out.text("  ".join(str(value) for value in row.values()).rstrip())
         out.document("listed", {"rows": rows})
 
 
@@ -36,17 +36,19 @@ def _signatures(opened: Any) -> list[dict[str, Any]]:
     from dse_cli.canonical import short
     from dse_cli.registry.pointer import read_active
     from dse_cli.registry.store import SignatureStore
+    from dse_cli.workflows.channels import channels_of
 
     rows = []
     for name, identifier in sorted(opened.signature_ids.items()):
         store = SignatureStore(opened.paths.artifact(name), opened.paths.locks)
-        active = read_active(store)
+        active, channels = read_active(store), channels_of(opened, store)
         rows.append(
             {
                 "name": name,
                 "id": identifier,
                 "active": "authored" if active is None else short(active.compiled_id),
                 "artifacts": len(store.list_artifacts()),
+                "channels": "; ".join(text for text in channels if text),
             }
         )
     return rows
@@ -54,23 +56,29 @@ def _signatures(opened: Any) -> list[dict[str, Any]]:
 
 def _artifacts(opened: Any, name: str) -> list[dict[str, Any]]:
     from dse_cli.canonical import short
+    from dse_cli.registry.canary import read_canary
     from dse_cli.registry.pointer import read_active
     from dse_cli.registry.store import SignatureStore
+    from dse_cli.workflows.channels import channels_of
 
     folder = opened.resolve_signature(name)
     store = SignatureStore(opened.paths.artifact(folder), opened.paths.locks)
-    active = read_active(store)
+    active, canary = read_active(store), read_canary(store)
+    channels = channels_of(opened, store)
     rows = []
     for file in store.list_artifacts():
         artifact = store.load_artifact(file).artifact
         mean = artifact.evaluation.mean
+        is_active = active is not None and active.artifact == file
+        is_canary = canary is not None and canary.artifact == file
         rows.append(
             {
                 "artifact": file.removeprefix("compiled/"),
                 "optimizer": artifact.optimizer.id,
                 "val": "-" if mean is None else f"{100 * mean:.1f}",
                 "run": short(artifact.provenance.run),
-                "active": "active" if active is not None and active.artifact == file else "",
+                "active": (channels.override or "active") if is_active else "",
+                "canary": channels.canary if is_canary else "",
             }
         )
     return rows

@@ -24,8 +24,7 @@ from dse_cli.cli.common import (
 from dse_cli.contracts.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from dse_cli.runtime.prediction import Prediction
-    from dse_cli.workflows.predict import ServedPolicy
+    from dse_cli.workflows.predict import Served, ServedPolicy
 
 
 def register(app: typer.Typer) -> None:
@@ -46,6 +45,10 @@ def predict_command(
     policy: Annotated[
         str, typer.Option(metavar="ID", help="active, default, or an artifact.")
     ] = "active",
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="K", help="What the request belongs to; one policy a key."),
+    ] = None,
     no_cache: NoCacheOption = False,
     project: ProjectOption = None,
     as_json: JsonOption = False,
@@ -66,23 +69,31 @@ def predict_command(
         opened = open_project(project)
         options = run_options(opened, no_cache=no_cache)
         catalog = ModelCatalog(opened.spec, progress=WeightsProgress(None))
-        served = ServedPolicy(opened, name, options, word=policy, catalog=catalog)
+        served = ServedPolicy(
+            opened,
+            name,
+            options,
+            word=policy,
+            catalog=catalog,
+            warn=lambda message: out.note(f"warning: {message}"),
+        )
         document = sys.stdin.read() if input_ == "-" else input_
         value = parse_inputs(fields or [], document, served.policy)
-        _show(out, served, run_async(lambda: _predict(served, value)))
+        _show(out, run_async(lambda: _predict(served, value, key)))
 
 
-async def _predict(served: ServedPolicy, value: dict[str, Any]) -> Prediction:
+async def _predict(served: ServedPolicy, value: dict[str, Any], key: str | None) -> Served:
     try:
-        return await served.predict(value)
+        return await served.serve(value, key=key)
     finally:
         await served.aclose()
 
 
-def _show(out: Out, served: ServedPolicy, prediction: Prediction) -> None:
-    error = prediction.error
+def _show(out: Out, served: Served) -> None:
+    prediction, error = served.prediction, served.prediction.error
     body = {
-        "compiled_id": served.policy.id,
+        "compiled_id": served.route.named.policy.id,
+        "channel": served.route.channel,
         "output": prediction.output,
         "error": None if error is None else error.to_json(),
         "lm_calls": prediction.usage.lm_calls,

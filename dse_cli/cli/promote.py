@@ -1,4 +1,4 @@
-"""``dse promote``."""
+"""``dse promote``: through the gate to a channel, from the canary, or to resolve two branches."""
 
 from __future__ import annotations
 
@@ -21,10 +21,28 @@ from dse_cli.cli.common import (
     run_async,
     run_options,
 )
-from dse_cli.contracts.errors import ExitCode, UsageError
+from dse_cli.cli.promote_options import (
+    ChannelName,
+    ChannelOption,
+    ErrorsOption,
+    FromOption,
+    NonInferiorityOption,
+    OverrideOption,
+    PercentOption,
+    PromoteOptions,
+    ResolveOption,
+    SaltOption,
+    SamplesOption,
+)
+from dse_cli.contracts.errors import ExitCode
 
 if TYPE_CHECKING:
-    from dse_cli.workflows.promote import GatePlan, Promotion
+    from collections.abc import Callable
+
+    from dse_cli.workflows.inputs import JobInputs
+    from dse_cli.workflows.session import RunOptions
+
+    Run = Callable[[int], RunOptions]
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +62,15 @@ def promote_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Price the look at the holdout; do not look.")
     ] = False,
+    channel: ChannelOption = ChannelName.ACTIVE,
+    percent: PercentOption = None,
+    salt: SaltOption = None,
+    min_samples: SamplesOption = None,
+    max_error_rate: ErrorsOption = None,
+    from_: FromOption = None,
+    resolve: ResolveOption = False,
+    override: OverrideOption = None,
+    non_inferiority: NonInferiorityOption = False,
     job: JobOption = None,
     concurrency: ConcurrencyOption = None,
     no_cache: NoCacheOption = False,
@@ -54,103 +81,93 @@ def promote_command(
 ) -> None:
     """Measure candidate and active policy on the holdout; move the pointer if the gate passes."""
     with command(as_json=as_json, quiet=quiet) as out:
-        if (artifact is None) == (not latest):
-            raise UsageError(
-                "name one artifact, or say --latest", hint=f"'dse list {name}' shows them"
-            )
-        run = {"no_cache": no_cache, "concurrency": concurrency}
-        _promote(
-            out,
-            open_project(project, allow_code=allow_code),
-            name,
-            artifact,
-            job,
+        options = PromoteOptions(
+            name=name,
+            artifact=artifact,
+            latest=latest,
             dry_run=dry_run,
-            run=run,
+            channel=channel,
+            percent=percent,
+            salt=salt,
+            min_samples=min_samples,
+            max_error_rate=max_error_rate,
+            from_canary=from_ is not None,
+            resolve=resolve,
+            override=override,
+            non_inferiority=non_inferiority,
         )
+        run = {"no_cache": no_cache, "concurrency": concurrency}
+        _promote(out, open_project(project, allow_code=allow_code), options, job, run)
 
 
 def _promote(
-    out: Out,
-    opened: Any,
-    name: str,
-    artifact: str | None,
-    job: str | None,
-    *,
-    dry_run: bool,
-    run: dict[str, Any],
+    out: Out, opened: Any, options: PromoteOptions, job: str | None, run: dict[str, Any]
 ) -> None:
     from dse_cli.cli.progress import WeightsProgress, showing, watcher
     from dse_cli.lm.catalog import ModelCatalog
     from dse_cli.workflows.inputs import load_inputs
-    from dse_cli.workflows.latest import latest_artifact
-    from dse_cli.workflows.promote import is_active, plan_promotion, promote_policy
 
+    options.terms()  # a wrong override is refused before anything is read
     with showing(out) as bar:
         catalog = ModelCatalog(opened.spec, progress=WeightsProgress(bar))
-        inputs = load_inputs(opened, name, variant=job, catalog=catalog)
-        word = artifact or latest_artifact(opened, inputs.store)
-        if is_active(inputs, word):
-            out.text(f"{inputs.name}: {word} is the active policy already; nothing to measure")
-            out.document("already_active", {"signature": inputs.name})
-            return
-        plan = plan_promotion(inputs, word)
-        if dry_run:
-            _show_plan(out, plan)
-            return
-        options = run_options(
-            opened, observer=watcher(out, bar, plan.metric_calls, show_scores=False), **run
-        )
-        result: Promotion = run_async(lambda: promote_policy(inputs, word, options))
-    _show(out, inputs.name, result)
-    if not result.moved:
+        inputs = load_inputs(opened, options.name, variant=job, catalog=catalog)
+
+        def how(metric_calls: int) -> RunOptions:
+            observer = watcher(out, bar, metric_calls, show_scores=False)
+            return run_options(opened, observer=observer, **run)
+
+        work = _from_canary if options.from_canary else _resolve if options.resolve else _artifact
+        show = work(inputs, options, how)
+    # After the progress bar is gone.
+    if not show(out):
         raise typer.Exit(ExitCode.QUALITY)
 
 
-def _show_plan(out: Out, plan: GatePlan) -> None:
-    out.text(f"candidate     {plan.candidate.label}")
-    out.text(f"baseline      {plan.baseline.label}")
-    out.text(f"metric calls  {plan.metric_calls} ({plan.rows} holdout rows, both policies)")
-    out.text(f"look          {plan.look}, tested at {plan.level:.4g}")
-    out.document(
-        "planned",
-        {
-            "candidate": plan.candidate.ref.compiled_id,
-            "baseline": plan.baseline.ref.compiled_id,
-            "rows": plan.rows,
-            "metric_calls": plan.metric_calls,
-            "look": plan.look,
-            "level": plan.level,
-        },
-    )
+def _from_canary(inputs: JobInputs, _: PromoteOptions, __: Run) -> Callable[[Out], bool]:
+    from dse_cli.cli.promote_show import show_canary_promotion
+    from dse_cli.workflows.canary_promotion import promote_canary
+
+    result = promote_canary(inputs)
+    return lambda out: show_canary_promotion(out, inputs.name, result)
 
 
-def _show(out: Out, name: str, result: Promotion) -> None:
-    evidence = result.evidence
-    out.text(evidence.line)
-    out.text(
-        f"{evidence.verdict}: {result.candidate.label} against {result.baseline.label}, "
-        f"look {evidence.look} at this holdout, level {evidence.level:.4g}"
+def _resolve(inputs: JobInputs, options: PromoteOptions, how: Run) -> Callable[[Out], bool]:
+    from dse_cli.cli.promote_show import show_resolution
+    from dse_cli.workflows.resolve import resolve_signature
+
+    result = run_async(lambda: resolve_signature(inputs, how(0), options.terms()))
+    return lambda out: show_resolution(out, inputs.name, result)
+
+
+def _artifact(inputs: JobInputs, options: PromoteOptions, how: Run) -> Callable[[Out], bool]:
+    from dse_cli.cli.promote_show import show_active_already, show_plan, show_promotion
+    from dse_cli.workflows.canary import start_canary_policy
+    from dse_cli.workflows.latest import latest_artifact
+    from dse_cli.workflows.promote import (
+        is_active,
+        plan_promotion,
+        promote_policy,
+        refresh_policy,
     )
-    outages = sum(
-        1
-        for summary in (evidence.candidate, evidence.baseline)
-        for reward in summary.rows.values()
-        if reward is None
-    )
-    if outages:
-        out.text(f"{outages} cells have no answer and are not in these numbers")
-    out.text(
-        f"active is now {result.candidate.label}" if result.moved else "the pointer did not move"
-    )
-    if result.moved:
-        out.note(f"\nreview: git diff artifacts/{name}/active.yaml")
-    out.document(
-        evidence.verdict,
-        {
-            "moved": result.moved,
-            "evidence": evidence.model_dump(mode="json"),
-            "sequence": result.record.sequence,
-            "paid_calls": result.paid_calls,
-        },
-    )
+
+    word = options.artifact or latest_artifact(inputs.project, inputs.store)
+    terms = options.terms()
+    if options.channel is ChannelName.ACTIVE and is_active(inputs, word):
+        record = None if options.dry_run else refresh_policy(inputs, word)
+        return lambda out: show_active_already(out, inputs.name, word, record)
+    if options.dry_run:
+        plan = plan_promotion(inputs, word)
+        return lambda out: show_plan(out, plan)
+    if options.channel is ChannelName.CANARY:
+        canary = options.plan()
+        promotion = run_async(
+            lambda: start_canary_policy(inputs, word, canary, how(_cells(inputs)), terms)
+        )
+    else:
+        promotion = run_async(lambda: promote_policy(inputs, word, how(_cells(inputs)), terms))
+    return lambda out: show_promotion(out, inputs.name, promotion)
+
+
+def _cells(inputs: JobInputs) -> int:
+    """Return how many cells a gate fills, for the progress bar."""
+    return 2 * len(inputs.dataset.split("holdout")) * inputs.project.spec.gate.rollouts

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dse_cli.cli.common import JsonOption, Name, ProjectOption, QuietOption, command, open_project
+from dse_cli.cli.common import (
+    JsonOption,
+    Name,
+    Out,
+    ProjectOption,
+    QuietOption,
+    command,
+    open_project,
+)
+from dse_cli.cli.promote_options import ChannelName
+
+if TYPE_CHECKING:
+    from dse_cli.project.project import Project
+    from dse_cli.registry.store import SignatureStore
 
 
 def register(app: typer.Typer) -> None:
@@ -17,29 +30,57 @@ def register(app: typer.Typer) -> None:
 def rollback_command(
     name: Name,
     reason: Annotated[str, typer.Option(help="Why; written into the history.")],
+    channel: Annotated[
+        ChannelName, typer.Option("--channel", help="'canary' stops the canary.")
+    ] = ChannelName.ACTIVE,
     project: ProjectOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Move the pointer to the policy that was promoted before the active one."""
     with command(as_json=as_json, quiet=quiet) as out:
-        from dse_cli.canonical import short
         from dse_cli.project.specs import load_signature
         from dse_cli.registry.store import SignatureStore
-        from dse_cli.workflows.promote import rollback_policy
 
         opened = open_project(project)
         loaded = load_signature(opened, name)
         store = SignatureStore(opened.paths.artifact(loaded.folder), opened.paths.locks)
-        record = rollback_policy(store, loaded.signature.id, reason=reason)
-        target = record.target
-        where = "the authored policy" if target is None else short(target.compiled_id)
-        out.text(f"{loaded.folder}: rolled back to {where}")
-        out.document(
-            "rolled_back",
-            {
-                "signature": loaded.folder,
-                "target": None if target is None else target.compiled_id,
-                "sequence": record.sequence,
-            },
-        )
+        if channel is ChannelName.CANARY:
+            _stop_canary(out, opened, store, reason)
+        else:
+            _roll_back(out, store, loaded.signature.id, reason)
+
+
+def _roll_back(out: Out, store: SignatureStore, signature_id: str, reason: str) -> None:
+    from dse_cli.canonical import short
+    from dse_cli.registry.history import read_history, standing_record
+    from dse_cli.workflows.rollback import rollback_policy
+
+    record = rollback_policy(store, signature_id, reason=reason)
+    target, promotion = record.target, standing_record(read_history(store))
+    where = "the authored policy"
+    if target is not None and promotion is not None:
+        where = f"{short(target.compiled_id)}, promoted by record {promotion.sequence}"
+    out.text(f"{store.name}: rolled back to {where}")
+    out.document(
+        "rolled_back",
+        {
+            "signature": store.name,
+            "target": None if target is None else target.compiled_id,
+            "promoted_by": None if promotion is None else promotion.sequence,
+            "sequence": record.sequence,
+        },
+    )
+
+
+def _stop_canary(out: Out, opened: Project, store: SignatureStore, reason: str) -> None:
+    from dse_cli.report.channel_text import counts_text
+    from dse_cli.workflows.canary import stop_canary_policy
+
+    record = stop_canary_policy(opened, store, reason=reason)
+    counts = record.canary.counts if record.canary else None
+    ended = "" if counts is None else f": {counts_text(counts)}"
+    out.text(f"{store.name}: the canary ended{ended}")
+    canary = None if record.canary is None else record.canary.to_json()
+    body = {"signature": store.name, "sequence": record.sequence, "canary": canary}
+    out.document("stopped", body)

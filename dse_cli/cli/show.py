@@ -27,16 +27,20 @@ def show_command(
     """Show a policy: its prompt, its params, what it scored, where it comes from."""
     with command(as_json=as_json, quiet=quiet) as out:
         from dse_cli.report.policy_text import policy_document, policy_lines, prompt_lines
+        from dse_cli.workflows.channels import channel_notes
         from dse_cli.workflows.opening import open_signature
         from dse_cli.workflows.policies import find_policy
 
-        found = open_signature(open_project(project), name)
+        opened = open_project(project)
+        found = open_signature(opened, name)
         named = find_policy(found.store, found.signature, found.authored, policy)
+        standing = channel_notes(opened, found.store, named)
         lines = (
             prompt_lines(named.policy)
             if prompt
             else policy_lines(named.label, named.policy, named.artifact)
         )
-        for line in lines:
+        for line in (*standing.lines, *lines) if not prompt else lines:
             out.text(line)
-        out.document("shown", policy_document(named.policy, named.artifact))
+        body = policy_document(named.policy, named.artifact)
+        out.document("shown", body | standing.document)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dse_cli.contracts.artifact import StopReason
 from dse_cli.contracts.base import Contract, Items, Sha256
+from dse_cli.contracts.channel import ServedChannel
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "https://dse.dev/compile/v1"
@@ -95,6 +96,9 @@ class PredictReceipt(Contract):
     Attributes:
         started_at, duration_ms: wall clock; this receipt is not hashed and stays out of git.
         result: ``ok``, or the kind of the error.
+        channel: by which pointer the policy was found; ``explicit`` is one that was named.
+        canary: salt of the canary that ran, on both channels.
+        routing_key: hash of the request's key; absent when no key was given and no canary ran.
     """
 
     format: Literal["dse/predict_receipt/v1"]
@@ -115,3 +119,6 @@ class PredictReceipt(Contract):
     cost_nano_usd: int | None
     started_at: str
     duration_ms: int
+    channel: ServedChannel | None = None
+    canary: str | None = None
+    routing_key: Sha256 | None = None

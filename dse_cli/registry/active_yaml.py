@@ -1,4 +1,4 @@
-"""``active.yaml`` as text: the pointer, and under it the policy in a form that people review.
+"""``active.yaml`` and ``canary.yaml`` as text: the pointer, and under it the policy for review.
 
 A pure writer: generators of lines. One field per line, and texts of several lines as literal
 blocks, so that a change of one word is a diff of one line. The same pointer gives the same bytes.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from dse_cli.contracts.params import Params
-from dse_cli.registry.json_text import sorted_keys
+from dse_cli.registry.json_text import number_text, sorted_keys
 from dse_cli.registry.yaml_scalars import (
     block_header,
     block_lines,
@@ -21,6 +21,7 @@ from dse_cli.registry.yaml_scalars import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dse_cli.contracts.channel import CanaryPointer
     from dse_cli.contracts.history import ActivePointer
 
 #: Always a block, even when it is one line: the text that optimizers rewrite.
@@ -36,13 +37,26 @@ def render_active(pointer: ActivePointer, *, name: str) -> str:
         pointer: its ``policy`` must be valid params.
         name: the signature's folder, as commands take it.
     """
-    return "".join(f"{line}\n" for line in _file(pointer, name))
+    about = f"# The active policy of {name}: which artifact it is, and what it tells the model."
+    made_by = f"# made by: dse promote {name} {_artifact(pointer)}"
+    return "".join(f"{line}\n" for line in (about, made_by, *_body(pointer)))
 
 
-def _file(pointer: ActivePointer, name: str) -> Iterator[str]:
-    yield f"# The active policy of {name}: which artifact it is, and what it tells the model."
-    artifact = pointer.artifact.removeprefix("compiled/").removesuffix(".json")
-    yield f"# made by: dse promote {name} {artifact}"
+def render_canary(pointer: CanaryPointer, *, name: str) -> str:
+    """Return the whole of ``canary.yaml``; see :func:`render_active`."""
+    percent = number_text(pointer.percent)
+    about = f"# The canary of {name}: a policy on trial, and the share of requests that it answers."
+    made_by = (
+        f"# made by: dse promote {name} {_artifact(pointer)} --channel canary --percent {percent}"
+    )
+    return "".join(f"{line}\n" for line in (about, made_by, *_body(pointer)))
+
+
+def _artifact(pointer: ActivePointer | CanaryPointer) -> str:
+    return pointer.artifact.removeprefix("compiled/").removesuffix(".json")
+
+
+def _body(pointer: ActivePointer | CanaryPointer) -> Iterator[str]:
     yield "# do not edit: dse check refuses it"
     fields = pointer.to_json()
     policy = fields.pop("policy")

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 RESTORE: Final = "'dse' wrote this file; restore it from git"
 _RESOLVE: Final = (
-    "two branches moved this pointer, and only one policy can be active: keep one side whole"
+    "two branches moved this pointer, and only one policy can be active: "
+    "'dse promote {} --resolve' measures both and keeps one"
+)
+_ONE_SIDE: Final = (
+    "two branches wrote this file: keep one side of it whole, and of the history remove the later "
+    "records of the other"
 )
 
 
@@ -63,8 +68,17 @@ def about_file(
 
 def as_altered(diagnostic: Diagnostic) -> Diagnostic:
     """Return a reader's finding as one about a file that people do not write."""
-    hint = _RESOLVE if diagnostic.code == "merge-conflict" else RESTORE
-    return replace(diagnostic, outcome="altered", hint=hint)
+    return replace(diagnostic, outcome="altered", hint=_hint(diagnostic))
+
+
+def _hint(diagnostic: Diagnostic) -> str:
+    # artifacts/<name>/active.yaml, artifacts/<name>/history/<record>.json
+    _, _, inside = diagnostic.file.partition("/")
+    name, _, relative = inside.partition("/")
+    is_pointer = relative in {"active.yaml", "canary.yaml"}
+    if diagnostic.code == "history-fork" or (diagnostic.code == "merge-conflict" and is_pointer):
+        return _RESOLVE.format(name)
+    return _ONE_SIDE if diagnostic.code == "merge-conflict" else RESTORE
 
 
 def refused(error: SpecError) -> AlteredFileError:

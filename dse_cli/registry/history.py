@@ -1,52 +1,69 @@
 """``history/NNNN-<event>-<id12>.json``: one file per pointer move and refusal, hash-chained.
 
-Each record names the digest of the file before it, so that no record can be changed, dropped or
-put in between without breaking the chain behind it. The end of the chain is held by the pointer
-(:mod:`dse_cli.registry.pointer`) and by git.
+Here is what a history says: where each channel stands, where a rollback goes, how often a holdout
+was looked at. That it is sound is :mod:`dse_cli.registry.history_chain`. The end of the chain is
+held by the pointer (:mod:`dse_cli.registry.pointer`) and by git.
+
+Where two branches were joined, the *main line* is the branch whose policy stood. Where the pointer
+was and where a rollback goes follow from the main line; looks are counted on both.
 """
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, NamedTuple
 
-from dse_cli.canonical import short
+from dse_cli.canonical import sha256_of_bytes
 from dse_cli.contracts.errors import UsageError
 from dse_cli.contracts.history import HistoryRecord, PolicyRef
 from dse_cli.registry.atomic import write_once
-from dse_cli.registry.documents import load_contract, parse_contract
-from dse_cli.registry.findings import AlteredFileError, altered, as_altered
+from dse_cli.registry.documents import parse_contract
+from dse_cli.registry.history_chain import behind, read_chain, record_name
 from dse_cli.registry.json_text import json_file_bytes
-from dse_cli.registry.store import file_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from dse_cli.contracts.diagnostic import Diagnostic
-    from dse_cli.registry.documents import Loaded
     from dse_cli.registry.store import SignatureStore
 
 History = tuple[HistoryRecord, ...]
 
-_NAME: Final = re.compile(r"([0-9]{4,})-(?:promote|refuse|rollback)-[0-9a-f]{12}\.json")
-#: Stands in a file name for the authored policy when its id is not known.
-_AUTHORED: Final = "0" * 12
 
+class Branch(NamedTuple):
+    """One end of a history.
 
-def record_name(record: HistoryRecord) -> str:
-    """Return the file name of a record: its number, its event, and the policy it is about."""
-    about = short(record.target.compiled_id) if record.target else _AUTHORED
-    return f"{record.sequence:04d}-{record.event}-{about}.json"
+    Attributes:
+        end: digest of its last record.
+        history: that record and all that it builds on, in order.
+    """
+
+    end: str
+    history: History
 
 
 def read_history(store: SignatureStore) -> History:
     """Return all records in order, verified.
 
     Raises:
-        AlteredError: a record is missing, altered, misnamed or of another signature; with file
-            and line.
+        AlteredError: a record is missing, altered, misnamed or of another signature, or two
+            branches were merged and not resolved; with file and line.
     """
-    return tuple(loaded.value for loaded in _verified(store))
+    return tuple(loaded.value for loaded in read_chain(store).records)
+
+
+def read_records(store: SignatureStore) -> History:
+    """Return all records, also of branches that are not resolved; see :func:`read_history`."""
+    return tuple(loaded.value for loaded in read_chain(store, forked=True).records)
+
+
+def read_branches(store: SignatureStore) -> tuple[Branch, ...]:
+    """Return the ends of the history, in the order of their digests; none when it is empty.
+
+    Raises:
+        AlteredError: a link does not hold; with file and line.
+    """
+    chain = read_chain(store, forked=True)
+    branches = (Branch(end.digest, behind(chain, end)) for end in chain.ends)
+    return tuple(sorted(branches, key=lambda branch: branch.end))
 
 
 def append(store: SignatureStore, record: HistoryRecord) -> HistoryRecord:
@@ -70,22 +87,29 @@ def append(store: SignatureStore, record: HistoryRecord) -> HistoryRecord:
 
 def append_locked(store: SignatureStore, record: HistoryRecord) -> HistoryRecord:
     """Do what :func:`append` does for any event, while the caller holds the lock."""
-    last = _verified(store)[-1:]
-    chained = record.model_copy(
-        update={
-            "sequence": last[0].value.sequence + 1 if last else 1,
-            "previous": last[0].digest if last else None,
-        }
+    records = read_chain(store).records
+    return write_record(
+        store,
+        record.model_copy(
+            update={
+                "sequence": records[-1].value.sequence + 1 if records else 1,
+                "previous": records[-1].digest if records else None,
+            }
+        ),
     )
-    name = f"history/{record_name(chained)}"
-    data = json_file_bytes(chained.to_json())
+
+
+def write_record(store: SignatureStore, record: HistoryRecord) -> HistoryRecord:
+    """Write a record whose place in the chain is set, and return it."""
+    name = f"history/{record_name(record)}"
+    data = json_file_bytes(record.to_json())
     parse_contract(data, HistoryRecord, name=store.shown(name))
     write_once(store.folder / name, data)
-    return chained
+    return record
 
 
 def looks(history: Sequence[HistoryRecord], split_hash: str) -> int:
-    """Return how often a gate has looked at these holdout rows.
+    """Return how often a gate has looked at these holdout rows, on all branches.
 
     Args:
         split_hash: hash of the holdout rows. Not the revision of the whole dataset: a new train
@@ -94,10 +118,45 @@ def looks(history: Sequence[HistoryRecord], split_hash: str) -> int:
     return sum(1 for r in history if r.gate is not None and r.gate.split_hash == split_hash)
 
 
+def record_digest(record: HistoryRecord) -> str:
+    """Return the digest of a record's file, which is what its followers name it by."""
+    return sha256_of_bytes(json_file_bytes(record.to_json()))
+
+
+def main_line(history: Sequence[HistoryRecord]) -> History:
+    """Return the last record and what came before it, without the branches that lost."""
+    if not any(record.merges for record in history):
+        return tuple(history)
+    before = history[-1].previous
+    return (*(line_to(history, before) if before else ()), history[-1])
+
+
+def line_to(history: Sequence[HistoryRecord], end: str) -> History:
+    """Return the record with the digest ``end`` and what came before it on its branch."""
+    by_digest = {record_digest(record): record for record in history}
+    line: list[HistoryRecord] = []
+    digest: str | None = end
+    while digest is not None:
+        line.append(by_digest[digest])
+        digest = line[-1].previous
+    return tuple(reversed(line))
+
+
+def moves_active(record: HistoryRecord) -> bool:
+    """Tell whether a record is about a move of the active pointer."""
+    return record.channel == "active" and record.event != "refuse"
+
+
 def standing_target(history: Sequence[HistoryRecord]) -> PolicyRef | None:
     """Return where the pointer should be by its last recorded move; None is the authored policy."""
     stack = _promoted(history)
-    return stack[-1] if stack else None
+    return stack[-1].policy if stack else None
+
+
+def standing_record(history: Sequence[HistoryRecord]) -> HistoryRecord | None:
+    """Return the promotion that made the standing policy active; None for the authored policy."""
+    stack = _promoted(history)
+    return stack[-1].record if stack else None
 
 
 def previous_promoted(history: Sequence[HistoryRecord]) -> PolicyRef | None:
@@ -115,68 +174,55 @@ def previous_promoted(history: Sequence[HistoryRecord]) -> PolicyRef | None:
             "there is nothing to roll back to: the authored policy is active",
             hint="'dse promote' makes a compiled policy active",
         )
-    return stack[-2] if len(stack) > 1 else None
+    return stack[-2].policy if len(stack) > 1 else None
 
 
-def _promoted(history: Sequence[HistoryRecord]) -> list[PolicyRef]:
+def standing_canary(history: Sequence[HistoryRecord]) -> HistoryRecord | None:
+    """Return the record that started the canary that runs; None when none does."""
+    standing: HistoryRecord | None = None
+    for record in main_line(history):
+        if record.channel == "canary" and record.event == "promote":
+            standing = record
+        elif ends_canary(record):
+            standing = None
+    return standing
+
+
+def ends_canary(record: HistoryRecord) -> bool:
+    """Tell whether a record stops the canary, or moves the active pointer to it."""
+    if record.channel == "canary":
+        return record.event == "rollback"
+    return record.event == "promote" and record.canary is not None
+
+
+class _Promoted(NamedTuple):
+    """A policy that was made active, and the promotion that did it."""
+
+    policy: PolicyRef
+    record: HistoryRecord
+
+
+def _promoted(history: Sequence[HistoryRecord]) -> list[_Promoted]:
     """Return the promoted policies that stand on one another, the active one last."""
-    stack: list[PolicyRef] = []
-    for record in history:
+    stack: list[_Promoted] = []
+    for record in main_line(history):
         target = record.target if record.target and record.target.artifact else None
+        if not moves_active(record):
+            continue
         if record.event == "promote" and target:
-            stack.append(target)
+            stack.append(_Promoted(target, record))
+        elif record.event == "refresh" and target and stack:
+            stack[-1] = _Promoted(target, stack[-1].record)
         elif record.event == "rollback":
-            stack = _unwound(stack, target)
+            stack = _unwound(stack, target, record)
+        # A resolve leaves the stack of its main line as it is: that branch stood.
     return stack
 
 
-def _unwound(stack: list[PolicyRef], target: PolicyRef | None) -> list[PolicyRef]:
+def _unwound(
+    stack: list[_Promoted], target: PolicyRef | None, record: HistoryRecord
+) -> list[_Promoted]:
     if target is None:
         return []
-    below = [index for index, policy in enumerate(stack[:-1]) if policy == target]
-    return stack[: below[-1] + 1] if below else [target]
-
-
-def _verified(store: SignatureStore) -> list[Loaded[HistoryRecord]]:
-    records: list[Loaded[HistoryRecord]] = []
-    names = file_names(store.history_folder)
-    numbered = {name: match for name in names if (match := _NAME.fullmatch(name))}
-    for name in sorted(numbered, key=lambda name: (int(numbered[name].group(1)), name)):
-        loaded = load_contract(
-            store.history_folder / name, HistoryRecord, name=store.shown(f"history/{name}")
-        )
-        if problems := list(_problems(name, loaded, records)):
-            raise AlteredFileError([as_altered(problem) for problem in problems])
-        records.append(loaded)
-    if strangers := sorted(set(names) - set(numbered)):
-        raise altered(
-            store.shown(f"history/{strangers[0]}"),
-            "unexpected-file",
-            "this is not the name of a history record",
-            "move it out of the history",
-        )
-    return records
-
-
-def _problems(
-    name: str, loaded: Loaded[HistoryRecord], before: Sequence[Loaded[HistoryRecord]]
-) -> Iterator[Diagnostic]:
-    record, place = loaded.value, loaded.document.diagnostic
-    last = before[-1] if before else None
-    expected = last.value.sequence + 1 if last else 1
-    if last and record.sequence == last.value.sequence:
-        other = last.document.name.rsplit("/", 1)[-1]
-        message = f"two records have the number {record.sequence}: this one and {other}"
-        yield place(("sequence",), "history-fork", message)
-    elif record.sequence != expected:
-        message = f"record {expected} is missing before this one"
-        yield place(("sequence",), "history-gap", message)
-    elif record.previous != (last.digest if last else None):
-        message = "the record before this one was altered or replaced: the chain is broken"
-        yield place(("previous",), "history-chain", message)
-    if last and record.signature_id != last.value.signature_id:
-        message = f"this record is about another signature than {last.value.signature_id}"
-        yield place(("signature_id",), "history-signature", message)
-    if record_name(record) != name:
-        message = f"by its content this file is {record_name(record)}"
-        yield place(("event",), "history-name", message)
+    below = [index for index, one in enumerate(stack[:-1]) if one.policy == target]
+    return stack[: below[-1] + 1] if below else [_Promoted(target, record)]

@@ -19,7 +19,7 @@ from dse_cli.registry.documents import load_contract, parse_contract, read_bytes
 from dse_cli.registry.findings import AlteredFileError, altered, as_altered
 from dse_cli.registry.json_text import json_file_bytes
 from dse_cli.registry.lookup import Candidate, find_one
-from dse_cli.registry.store import SignatureStore, file_names
+from dse_cli.registry.store import ARTIFACT_NAME, SignatureStore, file_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,6 +152,16 @@ def load_receipt(store: SignatureStore, written: str) -> LoadedRun:
     return LoadedRun(loaded.value, files[CALLS], files[TEXTS])
 
 
+def read_receipt(store: SignatureStore, run: str) -> CompileReceipt:
+    """Read ``receipt.json`` of a run (12 hex digits) alone; nothing is held against it.
+
+    Raises:
+        AlteredError: missing or malformed.
+    """
+    relative = f"receipts/{run}/{RECEIPT}"
+    return load_contract(store.folder / relative, CompileReceipt, name=store.shown(relative)).value
+
+
 def artifact_of_run(store: SignatureStore, run: str) -> str:
     """Return the name of the artifact that a run (12 hex digits) made.
 
@@ -163,7 +173,16 @@ def artifact_of_run(store: SignatureStore, run: str) -> str:
         return found[0]
     what = "more than one artifact" if found else "no artifact"
     shown = store.shown(f"receipts/{run}/{RECEIPT}")
-    raise altered(shown, "receipt-subject", f"there is {what} of this run")
+    hint = f"restore {store.shown(f'compiled/*-{run}.json')} from git, or delete this folder"
+    if found:
+        hint = f"keep one of {', '.join(found)}"
+    raise altered(shown, "receipt-subject", f"there is {what} of this run", hint)
+
+
+def run_of_artifact(name: str) -> str | None:
+    """Return the run (12 hex digits) that made ``compiled/<id12>-<run12>.json``, by its name."""
+    match = ARTIFACT_NAME.fullmatch(name)
+    return match.group(2) if match else None
 
 
 def list_runs(store: SignatureStore) -> tuple[str, ...]:

@@ -76,6 +76,10 @@ class SignatureStore:
         return self.folder / "active.yaml"
 
     @property
+    def canary_file(self) -> Path:
+        return self.folder / "canary.yaml"
+
+    @property
     def history_folder(self) -> Path:
         return self.folder / "history"
 

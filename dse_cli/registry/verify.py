@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from dse_cli.contracts.errors import DseError
 from dse_cli.registry.active_yaml import render_active
 from dse_cli.registry.documents import read_bytes
 from dse_cli.registry.findings import RESTORE, AlteredFileError, about_file
 from dse_cli.registry.history import read_history
+from dse_cli.registry.leftovers import empty_runs, temporary_files
 from dse_cli.registry.pointer import disagreement, interrupted, read_active
-from dse_cli.registry.receipts import RECEIPT, list_runs, load_receipt
+from dse_cli.registry.receipts import RECEIPT, list_runs, load_receipt, run_of_artifact
 from dse_cli.registry.store import ARTIFACT_NAME, file_names, stale_parts, stale_sentence
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from dse_cli.contracts.signature import Signature
     from dse_cli.registry.history import History
     from dse_cli.registry.store import SignatureStore, StoredArtifact
+
+#: More stale artifacts than this, and one finding speaks for all of them.
+MOST_STALE_LISTED: Final = 3
 
 T = TypeVar("T")
 Artifacts = dict[str, "StoredArtifact"]
@@ -45,6 +49,7 @@ def verify_store(store: SignatureStore, signature: Signature | None) -> list[Dia
     if signature:
         check.staleness(artifacts, pointer, signature)
     check.receipts()
+    check.leftovers()
     return sorted(set(check.found), key=lambda d: (d.file, d.line, d.column, d.code, d.message))
 
 
@@ -97,6 +102,7 @@ class _Check:
                 "active.yaml",
                 "active-formatting",
                 "comments or formatting were edited; the policy itself is as compiled",
+                "'dse check --fix' writes it as 'dse promote' does",
                 severity="warning",
             )
 
@@ -106,7 +112,7 @@ class _Check:
         if not sentence:
             return
         if interrupted(history, pointer):
-            hint = "the next 'dse promote' or 'dse rollback' completes it first"
+            hint = "'dse check --fix' completes it, and so does the next 'dse promote'"
             self._note("active.yaml", "interrupted-move", sentence, hint)
         else:
             self._note("active.yaml", "pointer-history", sentence)
@@ -115,7 +121,7 @@ class _Check:
         """What a rollback could go to is there, and is what was promoted."""
         for record in history:
             target = record.target
-            if record.event != "promote" or target is None or target.artifact is None:
+            if record.event in ("refuse", "rollback") or target is None or target.artifact is None:
                 continue
             stored = artifacts.get(target.artifact)
             if stored is None and target.artifact not in self.artifact_names:
@@ -130,38 +136,76 @@ class _Check:
         self, artifacts: Artifacts, pointer: ActivePointer | None, signature: Signature
     ) -> None:
         """A stale artifact is a warning; a stale active policy stops predictions."""
+        warnings: list[Diagnostic] = []
         for name, stored in artifacts.items():
             if not (changed := stale_parts(stored.artifact, signature)):
                 continue
             is_active = pointer is not None and pointer.artifact == name
-            self.found.append(
-                about_file(
-                    self.store.shown(name),
-                    "stale",
-                    ("the active policy is stale: " if is_active else "stale: ")
-                    + stale_sentence(changed),
-                    f"run 'dse compile {self.store.name}'"
-                    + (" and promote the result" if is_active else ", or delete the artifact"),
-                    severity="error" if is_active else "warning",
-                    outcome="stale",
-                )
+            found = about_file(
+                self.store.shown(name),
+                "stale",
+                ("the active policy is stale: " if is_active else "stale: ")
+                + stale_sentence(changed),
+                f"run 'dse compile {self.store.name}'"
+                + (" and promote the result" if is_active else ", or delete the artifact"),
+                severity="error" if is_active else "warning",
+                outcome="stale",
             )
+            (self.found if is_active else warnings).append(found)
+        self.found += warnings if len(warnings) <= MOST_STALE_LISTED else [self._folded(warnings)]
+
+    def _folded(self, warnings: list[Diagnostic]) -> Diagnostic:
+        return about_file(
+            self.store.shown("compiled"),
+            "stale",
+            f"{len(warnings)} artifacts are stale, none of them active: the signature changed "
+            "since they were compiled",
+            "delete those that nobody needs, with the receipts of their runs",
+            severity="warning",
+            outcome="stale",
+        )
 
     def receipts(self) -> None:
-        """Every receipt names its files and its artifact by their true digests."""
+        """Every receipt names its files and its artifact by their true digests; none is missing."""
         names, _ = self.tried("receipts", partial(file_names, self.store.receipts_folder))
         runs, _ = self.tried("receipts", partial(list_runs, self.store))
         if names is None or runs is None:
             return
+        empty = empty_runs(self.store)
         for name in names:
             if name in runs:
                 self.tried(f"receipts/{name}", partial(load_receipt, self.store, name))
             elif (self.store.receipts_folder / name).is_dir():
                 message = f"a run without {RECEIPT}: it was cut off"
                 hint = "resume the run, or delete the folder"
+                if name in empty:
+                    hint = "it is empty: 'dse check --fix' removes it"
                 self._note(f"receipts/{name}", "incomplete-run", message, hint, severity="warning")
             else:
                 self._stranger(f"receipts/{name}")
+        for artifact in sorted(self.artifact_names):
+            run = run_of_artifact(artifact)
+            if run is not None and run not in runs:
+                self._missing_receipt(artifact, run)
+
+    def _missing_receipt(self, artifact: str, run: str) -> None:
+        message = f"its receipt is missing: there is no receipts/{run}/{RECEIPT}"
+        hint = (
+            f"restore {self.store.shown(f'receipts/{run}')} from git, or run "
+            f"'dse compile {self.store.name}': the same inputs and answers write it again"
+        )
+        self._note(artifact, "missing-receipt", message, hint)
+
+    def leftovers(self) -> None:
+        """What a process that was killed left behind is a warning."""
+        for path in temporary_files(self.store):
+            self._note(
+                path.relative_to(self.store.folder).as_posix(),
+                "leftover",
+                "a 'dse' that was killed left this half-written file",
+                "'dse check --fix' removes it",
+                severity="warning",
+            )
 
     def _stranger(self, relative: str) -> None:
         self._note(

@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from dse_cli.lm.gateway import build_gateway
 from dse_cli.runtime.direct import DirectPredictor, check_input
 from dse_cli.runtime.prediction import UsageTally
 from dse_cli.workflows.opening import open_signature
-from dse_cli.workflows.policies import NamedPolicy, find_policy
+from dse_cli.workflows.serving import Route, Router, receipts_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,11 +28,27 @@ if TYPE_CHECKING:
     from dse_cli.project.project import Project
     from dse_cli.runtime.policy import Policy
     from dse_cli.runtime.prediction import Prediction
+    from dse_cli.workflows.policies import NamedPolicy
     from dse_cli.workflows.session import RunOptions
+
+
+@dataclass(frozen=True)
+class Served:
+    """One prediction, and which policy made it.
+
+    Attributes:
+        prediction: an output or an error.
+        route: policy and channel.
+    """
+
+    prediction: Prediction
+    route: Route
 
 
 class ServedPolicy:
     """A policy with its gateway, ready to predict; close it when done.
+
+    While a canary runs, the policy ``active`` is two: each request is answered by one of them.
 
     Args:
         project: where the signature stands.
@@ -39,9 +56,10 @@ class ServedPolicy:
         word: which policy, see :func:`~dse_cli.workflows.policies.find_policy`.
         options: cache and transport.
         catalog: models; the project's own when omitted.
+        warn: is told once when a canary has too many errors; a Python warning when omitted.
 
     Raises:
-        AlteredError, StaleError: the pointer is dangling, altered or stale; nothing is served.
+        AlteredError, StaleError: a pointer is dangling, altered or stale; nothing is served.
     """
 
     def __init__(
@@ -52,28 +70,44 @@ class ServedPolicy:
         *,
         word: str = "active",
         catalog: ModelCatalog | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         opened = open_signature(project, name, catalog=catalog)
         self.name = opened.name
         self.catalog = opened.catalog
-        self.named: NamedPolicy = find_policy(opened.store, opened.signature, opened.authored, word)
-        self._receipts = project.paths.predictions / f"{opened.name}.jsonl"
+        self._receipts = receipts_file(project, opened.name)
+        self._router = Router(opened, word, self._receipts, warn)
         self._options = options
         self._gateway: Gateway | None = None
-        self._predictor: DirectPredictor | None = None
+        self._predictors: dict[str, DirectPredictor] = {}
         self._count = 0
 
     @property
+    def named(self) -> NamedPolicy:
+        """The policy that was asked for; of ``active``, not the canary."""
+        return self._router.named
+
+    @property
     def policy(self) -> Policy:
+        """See :attr:`named`."""
         return self.named.policy
 
-    async def predict(self, inputs: Mapping[str, Any]) -> Prediction:
+    async def predict(self, inputs: Mapping[str, Any], *, key: str | None = None) -> Prediction:
+        """Predict one input; see :meth:`serve`."""
+        return (await self.serve(inputs, key=key)).prediction
+
+    async def serve(self, inputs: Mapping[str, Any], *, key: str | None = None) -> Served:
         """Predict one input and append a receipt, also when it fails or is cancelled.
+
+        Args:
+            key: what the request belongs to (a user, a thread); while a canary runs, the same key
+                is always answered by the same policy. None routes by the input.
 
         Raises:
             UsageError: the input does not fit; nothing was called.
         """
         check_input(self.policy, inputs)
+        route = self._router.route(key, sha256_of(dict(inputs)))
         started, clock = datetime.now(UTC), time.monotonic()
         self._count += 1
         path = f"predict/{started.strftime('%Y%m%dT%H%M%S%f')}-{os.getpid()}-{self._count:06d}"
@@ -81,7 +115,8 @@ class ServedPolicy:
         prediction: Prediction | None = None
         failure, message = "cancelled", None
         try:
-            prediction = await self._ready().predict(inputs, path=path, tally=tally)
+            predictor = self._ready(route.named.policy)
+            prediction = await predictor.predict(inputs, path=path, tally=tally)
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -92,11 +127,11 @@ class ServedPolicy:
                 found = prediction.error
                 failure, message = (found.kind, found.message) if found else ("ok", None)
             output_hash = None if prediction is None else prediction.output_hash
-            receipt = self._receipt(inputs, tally, started, clock)
+            receipt = self._receipt(route, inputs, tally, started, clock)
             outcome = {"result": failure, "message": message, "output_hash": output_hash}
             append_receipt(self._receipts, receipt.model_copy(update=outcome))
             self._forget(path)
-        return prediction
+        return Served(prediction, route)
 
     def _forget(self, path: str) -> None:
         """Drop the calls of a finished prediction, or a long-lived process would keep them all."""
@@ -108,26 +143,36 @@ class ServedPolicy:
         """Close connections and the embedded server."""
         if self._gateway is not None:
             await self._gateway.aclose()
-            self._gateway = self._predictor = None
+            self._gateway = None
+            self._predictors.clear()
 
-    def _ready(self) -> DirectPredictor:
-        if self._predictor is None:
+    def _ready(self, policy: Policy) -> DirectPredictor:
+        """Return the predictor of a policy; all of them share one gateway."""
+        if self._gateway is None:
             self._gateway = build_gateway(
                 self.catalog,
                 seed=0,
                 transport=self._options.transport,
                 cache_folder=self._options.cache,
             )
-            self._predictor = DirectPredictor(self.policy, self._gateway, self.catalog.identify)
-        return self._predictor
+        if policy.id not in self._predictors:
+            made = DirectPredictor(policy, self._gateway, self.catalog.identify)
+            self._predictors[policy.id] = made
+        return self._predictors[policy.id]
 
     def _receipt(
-        self, inputs: Mapping[str, Any], tally: UsageTally, started: datetime, clock: float
+        self,
+        route: Route,
+        inputs: Mapping[str, Any],
+        tally: UsageTally,
+        started: datetime,
+        clock: float,
     ) -> PredictReceipt:
         """Return the receipt of a prediction that did not end."""
-        policy, usage = self.policy, tally.usage()
+        policy, usage = route.named.policy, tally.usage()
         # A call that was cut off may have cost something: its usage is unknown, not zero.
         known = usage.lm_calls == len(tally.request_keys)
+        optional = {"canary": route.canary, "routing_key": route.routing_key}
         return PredictReceipt(
             format="dse/predict_receipt/v1",
             signature_id=policy.signature.id,
@@ -147,6 +192,8 @@ class ServedPolicy:
             cost_nano_usd=usage.cost_nano_usd if known else None,
             started_at=started.isoformat(),
             duration_ms=round((time.monotonic() - clock) * 1000),
+            channel=route.channel,
+            **{name: value for name, value in optional.items() if value is not None},
         )
 
 

@@ -1,25 +1,21 @@
-"""``dse promote`` and ``dse rollback``: measure on the holdout, decide, move the pointer."""
+"""``dse promote``: measure on the holdout, decide, move the active pointer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dse_cli.contracts.errors import PointerMovedError, UsageError
-from dse_cli.contracts.history import HISTORY_FORMAT, GateEvidence, HistoryRecord
+from dse_cli.contracts.errors import PointerMovedError
 from dse_cli.evaluation.statistics import look_level
-from dse_cli.registry.history import (
-    append,
-    previous_promoted,
-    read_history,
-    standing_target,
-)
+from dse_cli.registry.history import append
 from dse_cli.registry.pointer import move_pointer, recover
-from dse_cli.workflows.gate import next_look, run_gate
+from dse_cli.workflows.gate import next_look
+from dse_cli.workflows.look import PLAIN_TERMS, GateTerms, Measured, measure, refuse_hopeless
 from dse_cli.workflows.policies import NamedPolicy, find_policy
+from dse_cli.workflows.records import new_record
 
 if TYPE_CHECKING:
-    from dse_cli.registry.store import SignatureStore
+    from dse_cli.contracts.history import GateEvidence, HistoryRecord
     from dse_cli.workflows.inputs import JobInputs
     from dse_cli.workflows.session import RunOptions
 
@@ -29,21 +25,36 @@ class Promotion:
     """What the gate found and did.
 
     Attributes:
-        evidence: what was measured and decided.
+        measured: what was measured and decided.
         record: the history record that was written.
         candidate, baseline: the policies compared.
-        paid_calls: model calls that really left the machine.
     """
 
-    evidence: GateEvidence
+    measured: Measured
     record: HistoryRecord
     candidate: NamedPolicy
     baseline: NamedPolicy
-    paid_calls: int
 
     @property
     def moved(self) -> bool:
+        """Whether the pointer moved, or the canary began."""
         return self.record.event == "promote"
+
+    @property
+    def paid_calls(self) -> int:
+        """Model calls that really left the machine."""
+        return self.measured.paid_calls
+
+    @property
+    def evidence(self) -> GateEvidence:
+        """What was measured.
+
+        Raises:
+            ValueError: nothing was: an override did without.
+        """
+        if self.measured.evidence is None:
+            raise ValueError("there is no evidence: the pointer moved by an override alone")
+        return self.measured.evidence
 
 
 @dataclass(frozen=True)
@@ -72,16 +83,49 @@ def is_active(inputs: JobInputs, word: str) -> bool:
     return candidate.policy.id == find_policy(store, signature, inputs.base, "active").policy.id
 
 
+def refresh_policy(inputs: JobInputs, word: str) -> HistoryRecord | None:
+    """Move the pointer to newer evidence of the policy that is active; no look is needed.
+
+    The behaviour is the same, to the last byte of the prompt. What changes is which run vouches for
+    it.
+
+    Returns:
+        The record; None when the artifact is the active one, or was not compiled on the dataset as
+        it stands.
+
+    Raises:
+        PointerMovedError: the pointer is no longer where it was.
+    """
+    recover(inputs.store)
+    candidate, active = _both(inputs, word)
+    artifact = candidate.artifact
+    if artifact is None or candidate.policy.id != active.policy.id or candidate.ref == active.ref:
+        return None
+    if active.ref.artifact is None or artifact.evaluation.scripted:
+        return None
+    if artifact.provenance.dataset_revision != inputs.dataset.revision:
+        return None
+    record = new_record(
+        "refresh", signature_id=inputs.signature.id, source=active.ref, target=candidate.ref
+    )
+    return move_pointer(inputs.store, expected_of(active), candidate.ref, record)
+
+
 def plan_promotion(inputs: JobInputs, word: str) -> GatePlan:
     """Price the gate for an artifact without measuring anything."""
     candidate, baseline = _both(inputs, word)
+    refuse_hopeless(candidate, baseline)
     holdout = inputs.rows("holdout")
+    policy = inputs.project.spec.gate
     look = next_look(inputs.store, holdout)
-    level = look_level(inputs.project.spec.gate.alpha, look)
-    return GatePlan(candidate, baseline, len(holdout), 2 * len(holdout), look, level)
+    cells = 2 * len(holdout) * policy.rollouts
+    level = look_level(policy.alpha, look)
+    return GatePlan(candidate, baseline, len(holdout), cells, look, level)
 
 
-async def promote_policy(inputs: JobInputs, word: str, options: RunOptions) -> Promotion:
+async def promote_policy(
+    inputs: JobInputs, word: str, options: RunOptions, terms: GateTerms = PLAIN_TERMS
+) -> Promotion:
     """Run the gate for an artifact against the active policy, and move the pointer if it passes.
 
     The pointer moves by compare-and-swap: if another process moved it since it was measured
@@ -89,6 +133,7 @@ async def promote_policy(inputs: JobInputs, word: str, options: RunOptions) -> P
 
     Args:
         word: the artifact, by file name, id prefix or run prefix.
+        terms: what has to be shown, and whether a person overrides the answer.
 
     Raises:
         UsageError: the candidate is the active policy, or a scripted model took part.
@@ -98,83 +143,35 @@ async def promote_policy(inputs: JobInputs, word: str, options: RunOptions) -> P
     store = inputs.store
     recover(store)
     candidate, baseline = _both(inputs, word)
-    holdout = inputs.rows("holdout")
-    measured = await run_gate(inputs, candidate, baseline, holdout, options)
-    evidence = measured.evidence
-    if evidence.candidate.scripted or evidence.baseline.scripted:
-        raise UsageError(
-            "a scripted model answered: such evidence can never promote",
-            hint="run the gate on the model that the policy pins",
-        )
-    record = _record(inputs, candidate, baseline, evidence)
-    expected = None if baseline.ref.artifact is None else baseline.ref.compiled_id
-    if record.event == "promote":
-        try:
-            record = move_pointer(store, expected, candidate.ref, record)
-        except PointerMovedError as moved:
-            # The holdout was opened, and each look is counted, whatever became of it (law 8).
-            append(store, record.model_copy(update={"event": "refuse", "reason": moved.message}))
-            raise
-    else:
-        record = append(store, record)
-    return Promotion(evidence, record, candidate, baseline, measured.paid_calls)
+    refuse_hopeless(candidate, baseline)
+    measured = await measure(inputs, candidate, baseline, options, terms)
+    parts: dict[str, Any] = {
+        "signature_id": inputs.signature.id,
+        "source": baseline.ref,
+        "target": candidate.ref,
+        "gate": measured.evidence,
+    }
+    if not measured.moves:
+        record = append(store, new_record("refuse", **parts))
+        return Promotion(measured, record, candidate, baseline)
+    override = terms.override if measured.overridden else None
+    record = new_record("promote", **parts, override=override)
+    try:
+        record = move_pointer(store, expected_of(baseline), candidate.ref, record)
+    except PointerMovedError as moved:
+        # The holdout was opened, and each look is counted, whatever became of it (law 8).
+        if measured.evidence is not None:
+            append(store, new_record("refuse", **parts, reason=moved.message))
+        raise
+    return Promotion(measured, record, candidate, baseline)
 
 
-def rollback_policy(store: SignatureStore, signature_id: str, *, reason: str) -> HistoryRecord:
-    """Move the pointer to the previously promoted policy and record why.
-
-    Raises:
-        UsageError: there is nothing to roll back to.
-    """
-    history = read_history(store)
-    target, current = previous_promoted(history), standing_target(history)
-    record = HistoryRecord(
-        format=HISTORY_FORMAT,
-        sequence=1,
-        event="rollback",
-        signature_id=signature_id,
-        source=current,
-        target=target,
-        reason=reason,
-        gate=None,
-        previous=None,
-    )
-    expected = None if current is None else current.compiled_id
-    return move_pointer(store, expected, target, record)
+def expected_of(active: NamedPolicy) -> str | None:
+    """Return where the pointer has to be for a move away from a policy."""
+    return None if active.ref.artifact is None else active.ref.compiled_id
 
 
 def _both(inputs: JobInputs, word: str) -> tuple[NamedPolicy, NamedPolicy]:
     store, signature = inputs.store, inputs.signature
     candidate = find_policy(store, signature, inputs.base, word)
-    baseline = find_policy(store, signature, inputs.base, "active")
-    _refuse_hopeless(candidate, baseline)
-    return candidate, baseline
-
-
-def _record(
-    inputs: JobInputs, candidate: NamedPolicy, baseline: NamedPolicy, evidence: GateEvidence
-) -> HistoryRecord:
-    return HistoryRecord(
-        format=HISTORY_FORMAT,
-        sequence=1,
-        event="promote" if evidence.verdict == "promote" else "refuse",
-        signature_id=inputs.signature.id,
-        source=baseline.ref,
-        target=candidate.ref,
-        reason=None,
-        gate=evidence,
-        previous=None,
-    )
-
-
-def _refuse_hopeless(candidate: NamedPolicy, baseline: NamedPolicy) -> None:
-    if candidate.artifact is None:
-        raise UsageError("the authored policy has no evidence to promote; use dse rollback")
-    if candidate.policy.id == baseline.policy.id:
-        raise UsageError("the candidate is the active policy: there is nothing to compare")
-    evidence = candidate.artifact.evaluation
-    if evidence.scripted or candidate.artifact.baseline.scripted:
-        raise UsageError(
-            "the artifact was compiled with a scripted model: it can never be promoted",
-            hint="compile it again on a real model",
-        )
+    return candidate, find_policy(store, signature, inputs.base, "active")

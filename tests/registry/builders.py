@@ -12,6 +12,7 @@ from dse_cli.contracts.artifact import (
     compiled_id,
     policy_hashes,
 )
+from dse_cli.contracts.diagnostic import Diagnostic
 from dse_cli.contracts.history import HistoryRecord, PolicyRef
 from dse_cli.contracts.params import Params
 from dse_cli.contracts.receipt import CompileReceipt
@@ -20,6 +21,7 @@ from dse_cli.registry.history import previous_promoted, read_history
 from dse_cli.registry.pointer import move_pointer, read_active
 from dse_cli.registry.receipts import RunFiles, artifact_subject, run_byproducts
 from dse_cli.registry.store import SignatureStore
+from dse_cli.registry.verify import verify_store
 
 SIGNATURE_ID = "@acme/support/RouteTicket.v1"
 HASH = sha256_of_text("something")
@@ -215,6 +217,12 @@ class Project:
             for path in sorted(self.store.folder.rglob("*"))
             if path.is_file()
         }
+
+
+def findings(project: Project) -> list[Diagnostic]:
+    """Return what `dse check` says of a store whose artifacts were put there by no run."""
+    found = verify_store(project.store, make_signature())
+    return [finding for finding in found if finding.code != "missing-receipt"]
 
 
 def make_project(root: Path) -> Project:

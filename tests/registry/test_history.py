@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dse_cli.canonical import sha256_of_bytes, sha256_of_text
 from dse_cli.contracts.errors import AlteredError, UsageError
-from dse_cli.contracts.history import PolicyRef
+from dse_cli.contracts.history import HistoryRecord, PolicyRef
+from dse_cli.registry.documents import load_contract
 from dse_cli.registry.findings import AlteredFileError
-from dse_cli.registry.history import append, looks, previous_promoted, read_history
+from dse_cli.registry.history import (
+    append,
+    looks,
+    previous_promoted,
+    read_history,
+    record_digest,
+    standing_record,
+    standing_target,
+)
 from dse_cli.registry.pointer import move_pointer, read_active
 from tests.registry.builders import HASH, Project, make_gate, make_record
 
@@ -162,3 +173,38 @@ def test_a_rollback_to_the_authored_policy_may_name_its_id(project: Project) -> 
     assert names(project)[-1] == f"0002-rollback-{HASH[7:19]}.json"
     assert written.target == authored
     assert read_active(project.store) is None
+
+
+def test_newer_evidence_replaces_the_top_and_a_rollback_goes_below_it(project: Project) -> None:
+    a, b = project.put("a"), project.put("b")
+    newer = project.put("b", run="later")
+    assert newer.compiled_id == b.compiled_id
+    project.promote(a)
+    promotion = project.promote(b)
+    move_pointer(project.store, b.compiled_id, newer, make_record("refresh", newer))
+    history = read_history(project.store)
+    assert standing_target(history) == newer
+    assert standing_record(history) == promotion
+    assert previous_promoted(history) == a
+    project.rollback()
+    assert project.current == a.compiled_id
+
+
+def test_a_record_that_joins_nothing_may_not_say_so(project: Project) -> None:
+    project.promote(project.put("a"))
+    (name,) = names(project)
+    path = project.store.history_folder / name
+    path.rename(path.with_name(name.replace("promote", "resolve")))
+    path = path.with_name(name.replace("promote", "resolve"))
+    path.write_text(path.read_text().replace('"event": "promote"', '"event": "resolve"'))
+    with pytest.raises(AlteredError, match="a resolve joins two branches"):
+        read_history(project.store)
+
+
+COMMITTED = sorted((Path(__file__).parents[2] / "artifacts").glob("*/history/*.json"))
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.parents[1].name)
+def test_a_committed_record_is_the_same_bytes_when_it_is_written_again(path: Path) -> None:
+    loaded = load_contract(path, HistoryRecord, name=path.name)
+    assert record_digest(loaded.value) == loaded.digest

@@ -21,9 +21,9 @@ from dse_cli.contracts.history import PolicyRef
 from dse_cli.registry.findings import AlteredFileError
 from dse_cli.registry.history import append, read_history
 from dse_cli.registry.pointer import active_policy, move_pointer, read_active, recover
-from dse_cli.registry.verify import verify_store
 from tests.registry.builders import (
     Project,
+    findings,
     make_artifact,
     make_gate,
     make_project,
@@ -244,11 +244,11 @@ def test_killed_at_any_step_the_old_policy_or_the_new_one_serves_and_the_move_ca
         assert project.current in {before, expected}
         assert recorded or project.current == before
         cut_off = recorded and project.current == before
-        codes = {found.code for found in verify_store(project.store, make_signature())}
+        codes = {found.code for found in findings(project)}
         assert codes == ({"interrupted-move"} if cut_off else set())
         assert recover(project.store) is cut_off
         assert project.current == (expected if recorded else before)
-        assert verify_store(project.store, make_signature()) == []
+        assert findings(project) == []
         outcomes.add((recorded, cut_off))
         if code == 0:
             break
@@ -275,7 +275,7 @@ def test_a_full_disk_at_any_step_is_an_error_and_never_half_a_move(tmp_path: Pat
             failures += 1
         recover(project.store)
         assert project.current in {one.compiled_id, two.compiled_id}
-        assert verify_store(project.store, make_signature()) == []
+        assert findings(project) == []
         if total < step:
             break
     assert total < step
@@ -352,7 +352,7 @@ def test_of_several_promoters_at_once_one_wins_and_the_others_are_told(project: 
     winners = [identifier for word, identifier in answers if word == "won"]
     assert winners == [project.current]
     assert len(read_history(project.store)) == 1
-    assert verify_store(project.store, make_signature()) == []
+    assert findings(project) == []
 
 
 def refuse(root: Path, gate: Any) -> None:

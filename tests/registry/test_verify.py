@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from pathlib import Path
@@ -176,3 +177,36 @@ def test_a_promoted_artifact_replaced_by_another_version_is_found(full: Project)
     path = full.store.folder / ref.artifact
     path.write_bytes(path.read_bytes() + b"\n")
     assert codes(full) == {("artifact-digest", "error"), ("receipt-subject", "error")}
+
+
+def test_an_artifact_without_its_receipt_is_an_error(full: Project) -> None:
+    folder = next(full.store.receipts_folder.iterdir())
+    shutil.rmtree(folder)
+    (found,) = verify_store(full.store, make_signature())
+    assert (found.code, found.severity, found.outcome) == ("missing-receipt", "error", "altered")
+    assert f"receipts/{folder.name}" in found.message
+    assert "git" in (found.hint or "")
+
+
+def test_a_receipt_without_its_artifact_says_which_file_to_restore(full: Project) -> None:
+    artifact_path(full, "one\nline").unlink()
+    hints = [found.hint or "" for found in verify_store(full.store, make_signature())]
+    assert any("compiled/*-" in hint for hint in hints)
+
+
+def test_many_stale_artifacts_that_are_not_active_are_one_warning(full: Project) -> None:
+    for number in range(3):
+        full.put(f"text {number}")
+    found = verify_store(full.store, make_signature(output={"queue": "string"}))
+    stale = [finding for finding in found if finding.code == "stale"]
+    assert sorted(finding.severity for finding in stale) == ["error", "warning"]
+    (folded,) = [finding for finding in stale if finding.severity == "warning"]
+    assert folded.message.startswith("4 artifacts are stale, none of them active")
+
+
+def test_a_half_written_file_of_a_killed_process_is_a_warning(full: Project) -> None:
+    half = full.store.folder / "history" / ".dse-0011223344556677.tmp"
+    half.write_text("half")
+    assert codes(full) == set()  # somebody may be writing it
+    os.utime(half, (0, 0))
+    assert codes(full) == {("leftover", "warning")}
