@@ -21,6 +21,7 @@ HEAVY = frozenset(
         "litellm",
         "numpy",
         "openai",
+        "rapidfuzz",
         "scipy",
         "xllamacpp",
     }
@@ -108,5 +109,5 @@ def test_importing_the_package_does_not_import_its_layers() -> None:
 def test_what_the_package_exports_is_what_it_says() -> None:
     import dse_cli
 
-    assert sorted(dse_cli.__all__) == ["__version__", "load"]
+    assert sorted(dse_cli.__all__) == ["MetricResult", "__version__", "load"]
     assert all(hasattr(dse_cli, name) for name in dse_cli.__all__)

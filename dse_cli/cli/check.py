@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from dse_cli.cli.common import (
@@ -22,6 +24,9 @@ def register(app: typer.Typer) -> None:
 
 
 def check_command(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Repair what is safe to repair, then check.")
+    ] = False,
     allow_code: AllowCodeOption = False,
     project: ProjectOption = None,
     as_json: JsonOption = False,
@@ -31,10 +36,15 @@ def check_command(
     with command(as_json=as_json, quiet=quiet) as out:
         from dse_cli.report.terminal_diagnostics import diagnostics_json
         from dse_cli.workflows.check import check_project, gravest
+        from dse_cli.workflows.check_fix import fix_project
 
-        findings = check_project(open_project(project, allow_code=allow_code))
+        opened = open_project(project, allow_code=allow_code)
+        fixed = fix_project(opened) if fix else []
+        for repair in fixed:
+            out.text(f"fixed: {repair.file}: {repair.message}")
+        findings = check_project(opened)
         if findings:
-            show_diagnostics(out, findings)
+            show_diagnostics(out, findings, root=opened.root)
         code = gravest(findings)
         words = {
             ExitCode.DONE: "sound",
@@ -44,6 +54,12 @@ def check_command(
         }
         if not findings:
             out.text("sound")
-        out.document(words[code], {"diagnostics": diagnostics_json(findings)})
+        out.document(
+            words[code],
+            {
+                "diagnostics": diagnostics_json(findings),
+                "fixed": [repair.to_json() for repair in fixed],
+            },
+        )
         if code:
             raise typer.Exit(code)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -133,13 +133,23 @@ def _fail(out: Out, error: DseError) -> NoReturn:
     raise typer.Exit(error.exit_code)
 
 
-def show_diagnostics(out: Out, diagnostics: Sequence[Diagnostic]) -> None:
-    """Print diagnostics on stderr, and as annotations where GitHub Actions reads them."""
+def show_diagnostics(
+    out: Out, diagnostics: Sequence[Diagnostic], *, root: Path | None = None
+) -> None:
+    """Print diagnostics on stderr, and as annotations where GitHub Actions reads them.
+
+    Args:
+        root: of the project, where it is known; annotations name files from that of the checkout.
+    """
     from dse_cli.report.terminal_diagnostics import github_annotations, render_diagnostics
 
     say(render_diagnostics(diagnostics, color=out.color), err=True)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        say(github_annotations(diagnostics), err=True, nl=False)
+        from dse_cli.workflows.eval_publish import checkout_prefix
+
+        prefix = "" if root is None else checkout_prefix(root, os.environ)
+        placed = [replace(found, file=prefix + found.file) for found in diagnostics]
+        say(github_annotations(placed), err=True, nl=False)
 
 
 def _report_bug(error: Exception) -> NoReturn:

@@ -127,6 +127,7 @@ async def _search_again(
             inputs.reward,
             options,
             seed=inputs.job.seed,
+            judges=inputs.judges,
             budget=budget,
             replay=replay,
             stop_at=stop_at,
