@@ -15,13 +15,13 @@ import numpy as np
 
 from dse_cli.contracts.dataset import Row
 from dse_cli.contracts.project import GateGuards, GatePolicy, NonInferiority, PromisedSaving
-from dse_cli.evaluation.gate import conclude
-from dse_cli.evaluation.guards import guard_results
-from dse_cli.evaluation.non_inferiority import NonInferiorityFinding
-from dse_cli.evaluation.resources import saving_results
-from dse_cli.evaluation.row_measures import RowMeasures
+from dse_cli.evaluation.gate.guards import guard_results
+from dse_cli.evaluation.gate.non_inferiority import NonInferiorityFinding
+from dse_cli.evaluation.gate.resources import saving_results
+from dse_cli.evaluation.gate.row_measures import RowMeasures
+from dse_cli.evaluation.gate.verdict import conclude
 from dse_cli.evaluation.seeds import numpy_substream
-from dse_cli.evaluation.statistics import look_level, mean_lower_bound, paired_test
+from dse_cli.evaluation.statistics.paired_test import look_level, mean_lower_bound, paired_test
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -21,8 +21,8 @@ from dse_cli.contracts.lm import LmResponse, Usage
 from dse_cli.lm.scripted import ScriptedTransport
 from dse_cli.project.project import Project
 from dse_cli.report.eval_report import EvalReport
-from dse_cli.workflows.eval_rows import Selection
-from dse_cli.workflows.evaluate import evaluate_policy
+from dse_cli.workflows.evals.eval_rows import Selection
+from dse_cli.workflows.evals.evaluate import evaluate_policy
 from dse_cli.workflows.inputs import load_inputs
 from dse_cli.workflows.policies import find_policy
 from dse_cli.workflows.session import RunOptions

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dse_cli.evaluation.metric_result import MetricResult
-    from dse_cli.workflows.loader import LoadedSignature
+    from dse_cli.workflows.serving.loader import LoadedSignature
 
 __version__ = "0.1.0"
 __all__ = ["MetricResult", "__version__", "load"]
@@ -29,7 +29,7 @@ def load(name: str, *, project: str | Path | None = None) -> LoadedSignature:
     Raises:
         dse_cli.contracts.errors.DseError: the project, the spec or the pointer is not sound.
     """
-    from dse_cli.workflows.loader import load_signature
+    from dse_cli.workflows.serving.loader import load_signature
 
     return load_signature(name, project=project)
 

@@ -35,8 +35,8 @@ def check_command(
     """Check every spec, hash, pointer and history chain. No model is called."""
     with command(as_json=as_json, quiet=quiet) as out:
         from dse_cli.report.terminal_diagnostics import diagnostics_json
-        from dse_cli.workflows.check import check_project, gravest
-        from dse_cli.workflows.check_fix import fix_project
+        from dse_cli.workflows.checks.check import check_project, gravest
+        from dse_cli.workflows.checks.check_fix import fix_project
 
         opened = open_project(project, allow_code=allow_code)
         fixed = fix_project(opened) if fix else []

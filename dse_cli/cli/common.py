@@ -145,7 +145,7 @@ def show_diagnostics(
 
     say(render_diagnostics(diagnostics, color=out.color), err=True)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        from dse_cli.workflows.eval_publish import checkout_prefix
+        from dse_cli.workflows.evals.eval_publish import checkout_prefix
 
         prefix = "" if root is None else checkout_prefix(root, os.environ)
         placed = [replace(found, file=prefix + found.file) for found in diagnostics]

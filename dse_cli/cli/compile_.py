@@ -25,7 +25,7 @@ from dse_cli.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from dse_cli.workflows.compile import CompileResult, Plan
+    from dse_cli.workflows.compiles.compile import CompileResult, Plan
 
 
 def register(app: typer.Typer) -> None:
@@ -107,7 +107,7 @@ def _compile(
 ) -> None:
     from dse_cli.cli.progress import WeightsProgress, showing, watcher
     from dse_cli.lm.catalog import ModelCatalog
-    from dse_cli.workflows.compile import compile_signature, plan_compile
+    from dse_cli.workflows.compiles.compile import compile_signature, plan_compile
     from dse_cli.workflows.inputs import load_inputs
 
     opened = open_project(project, allow_code=allow_code)

@@ -50,9 +50,9 @@ def diff_command(
 def _views(opened: Any, name: str, before: str, after: str) -> tuple[Any, Any, dict[str, str]]:
     """Return both policies, and by the word for it, which of them is active by an override."""
     from dse_cli.report.policy_diff import view_policy
-    from dse_cli.workflows.channels import override_of
     from dse_cli.workflows.opening import open_signature
     from dse_cli.workflows.policies import comparable_evaluations, find_policy
+    from dse_cli.workflows.promotion.channels import override_of
 
     found = open_signature(opened, name)
     left = find_policy(found.store, found.signature, found.authored, before)

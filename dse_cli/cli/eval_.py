@@ -48,7 +48,7 @@ from dse_cli.contracts.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from dse_cli.project.project import Project
     from dse_cli.report.eval_report import EvalReport, EvalVerdict
-    from dse_cli.workflows.evaluate import EvalRequest
+    from dse_cli.workflows.evals.evaluate import EvalRequest
     from dse_cli.workflows.inputs import JobInputs
 
 
@@ -104,10 +104,10 @@ def eval_command(
             )
         if max_regression is not None and against is None:
             raise UsageError("--max-regression needs --against to compare with")
-        from dse_cli.workflows.eval_publish import Outputs, file_findings, publish
-        from dse_cli.workflows.eval_rows import Selection
-        from dse_cli.workflows.eval_verdict import Thresholds, eval_verdict
-        from dse_cli.workflows.evaluate import EvalRequest
+        from dse_cli.workflows.evals.eval_publish import Outputs, file_findings, publish
+        from dse_cli.workflows.evals.eval_rows import Selection
+        from dse_cli.workflows.evals.eval_verdict import Thresholds, eval_verdict
+        from dse_cli.workflows.evals.evaluate import EvalRequest
 
         outputs = Outputs(junit, markdown)
         outputs.check()
@@ -143,7 +143,7 @@ def _evaluate(
     """Measure; the last of the three is the share of outages that is allowed."""
     from dse_cli.cli.progress import WeightsProgress, showing, watcher
     from dse_cli.lm.catalog import ModelCatalog
-    from dse_cli.workflows.evaluate import plan_eval, run_eval
+    from dse_cli.workflows.evals.evaluate import plan_eval, run_eval
     from dse_cli.workflows.inputs import load_inputs
 
     with showing(out) as bar:

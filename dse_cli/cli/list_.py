@@ -36,7 +36,7 @@ def _signatures(opened: Any) -> list[dict[str, Any]]:
     from dse_cli.canonical import short
     from dse_cli.registry.pointer import read_active
     from dse_cli.registry.store import SignatureStore
-    from dse_cli.workflows.channels import channels_of
+    from dse_cli.workflows.promotion.channels import channels_of
 
     rows = []
     for name, identifier in sorted(opened.signature_ids.items()):
@@ -59,7 +59,7 @@ def _artifacts(opened: Any, name: str) -> list[dict[str, Any]]:
     from dse_cli.registry.canary import read_canary
     from dse_cli.registry.pointer import read_active
     from dse_cli.registry.store import SignatureStore
-    from dse_cli.workflows.channels import channels_of
+    from dse_cli.workflows.promotion.channels import channels_of
 
     folder = opened.resolve_signature(name)
     store = SignatureStore(opened.paths.artifact(folder), opened.paths.locks)

@@ -24,7 +24,7 @@ from dse_cli.cli.common import (
 from dse_cli.contracts.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from dse_cli.workflows.predict import Served, ServedPolicy
+    from dse_cli.workflows.serving.predict import Served, ServedPolicy
 
 
 def register(app: typer.Typer) -> None:
@@ -64,7 +64,7 @@ def predict_command(
             )
         from dse_cli.cli.progress import WeightsProgress
         from dse_cli.lm.catalog import ModelCatalog
-        from dse_cli.workflows.predict import ServedPolicy, parse_inputs
+        from dse_cli.workflows.serving.predict import ServedPolicy, parse_inputs
 
         opened = open_project(project)
         options = run_options(opened, no_cache=no_cache)

@@ -125,7 +125,7 @@ def _promote(
 
 def _from_canary(inputs: JobInputs, _: PromoteOptions, __: Run) -> Callable[[Out], bool]:
     from dse_cli.cli.promote_show import show_canary_promotion
-    from dse_cli.workflows.canary_promotion import promote_canary
+    from dse_cli.workflows.promotion.canary_promotion import promote_canary
 
     result = promote_canary(inputs)
     return lambda out: show_canary_promotion(out, inputs.name, result)
@@ -133,7 +133,7 @@ def _from_canary(inputs: JobInputs, _: PromoteOptions, __: Run) -> Callable[[Out
 
 def _resolve(inputs: JobInputs, options: PromoteOptions, how: Run) -> Callable[[Out], bool]:
     from dse_cli.cli.promote_show import show_resolution
-    from dse_cli.workflows.resolve import resolve_signature
+    from dse_cli.workflows.promotion.resolve import resolve_signature
 
     result = run_async(lambda: resolve_signature(inputs, how(0), options.terms()))
     return lambda out: show_resolution(out, inputs.name, result)
@@ -141,9 +141,9 @@ def _resolve(inputs: JobInputs, options: PromoteOptions, how: Run) -> Callable[[
 
 def _artifact(inputs: JobInputs, options: PromoteOptions, how: Run) -> Callable[[Out], bool]:
     from dse_cli.cli.promote_show import show_active_already, show_plan, show_promotion
-    from dse_cli.workflows.canary import start_canary_policy
-    from dse_cli.workflows.latest import latest_artifact
-    from dse_cli.workflows.promote import (
+    from dse_cli.workflows.compiles.latest import latest_artifact
+    from dse_cli.workflows.promotion.canary import start_canary_policy
+    from dse_cli.workflows.promotion.promote import (
         is_active,
         plan_promotion,
         promote_policy,

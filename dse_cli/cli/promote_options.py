@@ -11,8 +11,8 @@ import typer
 from dse_cli.contracts.errors import UsageError
 
 if TYPE_CHECKING:
-    from dse_cli.workflows.canary import CanaryPlan
-    from dse_cli.workflows.look import GateTerms
+    from dse_cli.workflows.promotion.canary import CanaryPlan
+    from dse_cli.workflows.promotion.look import GateTerms
 
 
 class ChannelName(StrEnum):
@@ -97,7 +97,7 @@ class PromoteOptions:
 
     def terms(self) -> GateTerms:
         """Return on what terms the pointer may move."""
-        from dse_cli.workflows.look import GateTerms
+        from dse_cli.workflows.promotion.look import GateTerms
 
         mode: Any = "non_inferiority" if self.non_inferiority else "superiority"
         return GateTerms(mode, self.override)
@@ -107,7 +107,7 @@ class PromoteOptions:
         from pydantic import TypeAdapter, ValidationError
 
         from dse_cli.contracts.channel import CanaryStop, Salt
-        from dse_cli.workflows.canary import CanaryPlan
+        from dse_cli.workflows.promotion.canary import CanaryPlan
 
         try:
             salt = None if self.salt is None else TypeAdapter(Salt).validate_python(self.salt)

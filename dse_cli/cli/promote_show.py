@@ -12,9 +12,9 @@ from dse_cli.report.plain import one_line
 if TYPE_CHECKING:
     from dse_cli.cli.common import Out
     from dse_cli.contracts.history import GateEvidence, HistoryRecord
-    from dse_cli.workflows.canary_promotion import CanaryPromotion
-    from dse_cli.workflows.promote import GatePlan, Promotion
-    from dse_cli.workflows.resolve import Resolution
+    from dse_cli.workflows.promotion.canary_promotion import CanaryPromotion
+    from dse_cli.workflows.promotion.promote import GatePlan, Promotion
+    from dse_cli.workflows.promotion.resolve import Resolution
 
 
 def show_plan(out: Out, plan: GatePlan) -> bool:

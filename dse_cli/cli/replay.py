@@ -22,8 +22,8 @@ from dse_cli.cli.common import (
 from dse_cli.contracts.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from dse_cli.workflows.replay import ReplayReport
-    from dse_cli.workflows.replay_all import AllMode, Replayed
+    from dse_cli.workflows.replays.replay import ReplayReport
+    from dse_cli.workflows.replays.replay_all import AllMode, Replayed
 
 
 class Mode(StrEnum):
@@ -89,7 +89,7 @@ def _refuse_contradictions(run: str | None, mode: Mode, *, every: bool) -> None:
 
 
 def _replay(opened: Any, run: str, mode: Mode, concurrency: int | None) -> ReplayReport:
-    from dse_cli.workflows.replay import replay_strict, replay_until_divergence, verify_run
+    from dse_cli.workflows.replays.replay import replay_strict, replay_until_divergence, verify_run
 
     if mode is Mode.VERIFY:
         return verify_run(opened, run)
@@ -102,7 +102,7 @@ def _replay(opened: Any, run: str, mode: Mode, concurrency: int | None) -> Repla
 def _replay_all(
     out: Out, opened: Any, name: str | None, mode: Mode, concurrency: int | None
 ) -> None:
-    from dse_cli.workflows.replay_all import all_receipts, gravest_code, replay_receipts
+    from dse_cli.workflows.replays.replay_all import all_receipts, gravest_code, replay_receipts
 
     receipts = all_receipts(opened, name)
     options = run_options(opened, concurrency=concurrency)

@@ -54,7 +54,7 @@ def rollback_command(
 def _roll_back(out: Out, store: SignatureStore, signature_id: str, reason: str) -> None:
     from dse_cli.canonical import short
     from dse_cli.registry.history import read_history, standing_record
-    from dse_cli.workflows.rollback import rollback_policy
+    from dse_cli.workflows.promotion.rollback import rollback_policy
 
     record = rollback_policy(store, signature_id, reason=reason)
     target, promotion = record.target, standing_record(read_history(store))
@@ -75,7 +75,7 @@ def _roll_back(out: Out, store: SignatureStore, signature_id: str, reason: str) 
 
 def _stop_canary(out: Out, opened: Project, store: SignatureStore, reason: str) -> None:
     from dse_cli.report.channel_text import counts_text
-    from dse_cli.workflows.canary import stop_canary_policy
+    from dse_cli.workflows.promotion.canary import stop_canary_policy
 
     record = stop_canary_policy(opened, store, reason=reason)
     counts = record.canary.counts if record.canary else None

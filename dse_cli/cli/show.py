@@ -27,9 +27,9 @@ def show_command(
     """Show a policy: its prompt, its params, what it scored, where it comes from."""
     with command(as_json=as_json, quiet=quiet) as out:
         from dse_cli.report.policy_text import policy_document, policy_lines, prompt_lines
-        from dse_cli.workflows.channels import channel_notes
         from dse_cli.workflows.opening import open_signature
         from dse_cli.workflows.policies import find_policy
+        from dse_cli.workflows.promotion.channels import channel_notes
 
         opened = open_project(project)
         found = open_signature(opened, name)

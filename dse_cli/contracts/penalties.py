@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from dse_cli.contracts.base import Contract, only_key
-from dse_cli.contracts.metric_configs import FieldPath
+from dse_cli.contracts.metrics.base import FieldPath
 
 Count = Annotated[int, Field(ge=0)]
 

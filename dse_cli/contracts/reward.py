@@ -11,9 +11,9 @@ from typing import Annotated
 from pydantic import Discriminator, Field, Tag
 
 from dse_cli.contracts.base import Contract, Items, only_key
-from dse_cli.contracts.judge import JudgeSignal, PairwiseJudgeSignal
-from dse_cli.contracts.metric_lists import Evidence, ListMatch, Retrieval, SetMatch
-from dse_cli.contracts.metric_match import (
+from dse_cli.contracts.metrics.judges import JudgeSignal, PairwiseJudgeSignal
+from dse_cli.contracts.metrics.lists import Evidence, ListMatch, Retrieval, SetMatch
+from dse_cli.contracts.metrics.match import (
     Classification,
     Contains,
     ExactMatch,
@@ -24,9 +24,9 @@ from dse_cli.contracts.metric_match import (
     Regex,
     Structured,
 )
-from dse_cli.contracts.metric_python import PythonMetric
-from dse_cli.contracts.metric_texts import EditSimilarity, RougeL, TokenF1
-from dse_cli.contracts.metric_values import Date, Number, Numeric
+from dse_cli.contracts.metrics.python import PythonMetric
+from dse_cli.contracts.metrics.texts import EditSimilarity, RougeL, TokenF1
+from dse_cli.contracts.metrics.values import Date, Number, Numeric
 from dse_cli.contracts.penalties import Penalty
 
 

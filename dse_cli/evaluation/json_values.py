@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dse_cli.evaluation.schema_fields import is_index
 
 if TYPE_CHECKING:
-    from dse_cli.contracts.metric_configs import Normalization
+    from dse_cli.contracts.metrics.base import Normalization
 
 _SHOWN: Final = 300
 _ARTICLES: Final = re.compile(r"\b(a|an|the)\b", re.IGNORECASE)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dse_cli.contracts.evaluation import OUTAGES, Cell
 from dse_cli.evaluation.failures import explained
-from dse_cli.evaluation.judging import JudgePanel, dearest_price
+from dse_cli.evaluation.judges.judging import JudgePanel, dearest_price
 from dse_cli.evaluation.ledger import Bound
 from dse_cli.evaluation.metric_result import Sample
 from dse_cli.runtime.direct import DirectPredictor
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from dse_cli.contracts.lm import ModelIdentity
     from dse_cli.evaluation.candidate import Candidate
     from dse_cli.evaluation.executor import CellTask
-    from dse_cli.evaluation.pinned_judge import PinnedJudge
-    from dse_cli.evaluation.reward import Reward
+    from dse_cli.evaluation.judges.pinned_judge import PinnedJudge
+    from dse_cli.evaluation.rewards.reward import Reward
     from dse_cli.lm.layer import Layer
 
 #: nano-dollars per token, the dearer of prompt and completion; None when no price is known

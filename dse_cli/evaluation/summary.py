@@ -15,10 +15,10 @@ from dse_cli.contracts.evaluation import (
     Slice,
 )
 from dse_cli.evaluation.collector import rare_collections
-from dse_cli.evaluation.intervals import DECIMALS, mean_interval
-from dse_cli.evaluation.judge_summary import judge_summaries
-from dse_cli.evaluation.resampling import quantile
+from dse_cli.evaluation.judges.judge_summary import judge_summaries
 from dse_cli.evaluation.seeds import substream_seed
+from dse_cli.evaluation.statistics.intervals import DECIMALS, mean_interval
+from dse_cli.evaluation.statistics.resampling import quantile
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dse_cli.contracts.evaluation import Cell, SignalScore
-    from dse_cli.evaluation.paired_rows import RowPair
+    from dse_cli.evaluation.views.paired_rows import RowPair
     from dse_cli.report.eval_report import Comparison, EvalReport, EvalVerdict, Measured
 
 

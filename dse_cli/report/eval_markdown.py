@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from dse_cli.canonical import short
-from dse_cli.evaluation.gate import gate_line
+from dse_cli.evaluation.gate.verdict import gate_line
 from dse_cli.evaluation.summary import PASSES
 from dse_cli.report.eval_text import (
     cost_text,
@@ -22,7 +22,7 @@ from dse_cli.report.eval_text import (
 from dse_cli.report.plain import counted, dollars, one_line, points
 
 if TYPE_CHECKING:
-    from dse_cli.evaluation.paired_rows import RowPair
+    from dse_cli.evaluation.views.paired_rows import RowPair
     from dse_cli.lm.meter import Tally
     from dse_cli.report.eval_report import EvalReport, EvalVerdict, Measured
 

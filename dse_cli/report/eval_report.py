@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
     from dse_cli.contracts.evaluation import Cell, EvalSummary
     from dse_cli.contracts.history import PairedTest
-    from dse_cli.evaluation.confusion import Confusion
-    from dse_cli.evaluation.outcomes import Outcomes
-    from dse_cli.evaluation.paired_rows import PairedRows
+    from dse_cli.evaluation.views.confusion import Confusion
+    from dse_cli.evaluation.views.outcomes import Outcomes
+    from dse_cli.evaluation.views.paired_rows import PairedRows
     from dse_cli.lm.meter import Tally
 
 EvalOutcome = Literal["evaluated", "under_threshold", "regression", "infrastructure"]

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from dse_cli.canonical import short
-from dse_cli.evaluation.gate import gate_line
+from dse_cli.evaluation.gate.verdict import gate_line
 from dse_cli.evaluation.summary import PASSES
-from dse_cli.evaluation.words import signed
+from dse_cli.evaluation.views.words import signed
 from dse_cli.report.plain import counted, dollars, one_line, points
 
 if TYPE_CHECKING:
     from dse_cli.contracts.evaluation import Cell, EvalSummary, JudgeSummary
-    from dse_cli.evaluation.outcomes import Outcomes
-    from dse_cli.evaluation.paired_rows import RowPair
+    from dse_cli.evaluation.views.outcomes import Outcomes
+    from dse_cli.evaluation.views.paired_rows import RowPair
     from dse_cli.report.eval_report import Comparison, EvalReport, Measured
 
 #: Rows won, and rows lost, that are listed; ``--rows`` lists all.

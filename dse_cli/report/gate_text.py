@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dse_cli.evaluation.gate import guard_text
+from dse_cli.evaluation.gate.verdict import guard_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from dse_cli.contracts.lm import NANO
-from dse_cli.evaluation import words
+from dse_cli.evaluation.views import words
 
 #: What a terminal would take for a command, what turns the direction of text, and lone surrogates.
 _CONTROL: Final = re.compile(

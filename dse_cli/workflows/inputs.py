@@ -14,25 +14,25 @@ from dse_cli.contracts.dataset import Dataset, Row, rows_hash
 from dse_cli.contracts.errors import NothingSelectedError, SpecError, UsageError
 from dse_cli.contracts.job import CompileJob
 from dse_cli.contracts.params import merge
-from dse_cli.evaluation.dataset_loader import load_dataset
-from dse_cli.evaluation.reward import Reward
+from dse_cli.evaluation.datasets.dataset_loader import load_dataset
+from dse_cli.evaluation.rewards.reward import Reward
 from dse_cli.lm.catalog import ModelCatalog
 from dse_cli.project.source_text import raise_sorted
 from dse_cli.project.specs import load_dataset_spec, load_job, load_signature
 from dse_cli.registry.store import SignatureStore
 from dse_cli.runtime.policy import Policy
-from dse_cli.workflows.holdout_size import holdout_findings
-from dse_cli.workflows.judge_rows import judge_row_problem
-from dse_cli.workflows.judges import load_judges
-from dse_cli.workflows.metric_code import load_code, try_code
+from dse_cli.workflows.checks.holdout_size import holdout_findings
 from dse_cli.workflows.opening import authored_for
+from dse_cli.workflows.rewards.judge_rows import judge_row_problem
+from dse_cli.workflows.rewards.judges import load_judges
+from dse_cli.workflows.rewards.metric_code import load_code, try_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dse_cli.contracts.dataset import Split
     from dse_cli.contracts.signature import Signature
-    from dse_cli.evaluation.pinned_judge import PinnedJudge
+    from dse_cli.evaluation.judges.pinned_judge import PinnedJudge
     from dse_cli.project.project import Project
     from dse_cli.project.yaml_document import YamlDocument
 

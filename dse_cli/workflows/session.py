@@ -17,8 +17,8 @@ from dse_cli.lm.gateway import Gateway, Replay, build_gateway
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dse_cli.evaluation.pinned_judge import PinnedJudge
-    from dse_cli.evaluation.reward import Reward
+    from dse_cli.evaluation.judges.pinned_judge import PinnedJudge
+    from dse_cli.evaluation.rewards.reward import Reward
     from dse_cli.lm.catalog import ModelCatalog
     from dse_cli.lm.journal import Journal
     from dse_cli.lm.layer import Layer

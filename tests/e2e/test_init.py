@@ -14,7 +14,7 @@ import pytest
 
 from dse_cli.contracts.errors import UsageError
 from dse_cli.project.project import Project
-from dse_cli.workflows.check import check_project
+from dse_cli.workflows.checks.check import check_project
 from dse_cli.workflows.init import SIGNATURE, init_project
 from tests.e2e.desk import DeskServer
 from tests.e2e.running import ROOT, Zygote, environment, git

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dse_cli.canonical import canonical_bytes
-from dse_cli.contracts.metric_configs import Normalization
+from dse_cli.contracts.metrics.base import Normalization
 from dse_cli.evaluation.json_values import MISSING, equal, normalized, shown, value_at
 
 SCALARS = (

@@ -14,7 +14,7 @@ from dse_cli.contracts.reward import RewardSpec
 from dse_cli.evaluation.candidate import Candidate
 from dse_cli.evaluation.executor import CellTask
 from dse_cli.evaluation.ledger import Bound
-from dse_cli.evaluation.reward import Reward
+from dse_cli.evaluation.rewards.reward import Reward
 from dse_cli.evaluation.runner import SignatureRunner
 from dse_cli.lm.scripted import ScriptedTransport
 from tests.lm.calls import RealTransport

@@ -8,7 +8,7 @@ import pytest
 from dse_cli.canonical import sha256_of
 from dse_cli.contracts.dataset import Row
 from dse_cli.contracts.evaluation import Cell, CellError, CellUsage, EvalSummary, SignalScore
-from dse_cli.evaluation.statistics import wilson_interval
+from dse_cli.evaluation.statistics.paired_test import wilson_interval
 from dse_cli.evaluation.summary import summarize
 
 HASH = sha256_of("x")

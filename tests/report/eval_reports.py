@@ -7,12 +7,12 @@ from typing import Any
 from dse_cli.contracts.dataset import Row
 from dse_cli.contracts.errors import ExitCode
 from dse_cli.contracts.evaluation import Cell, CellError, CellUsage, SignalScore
-from dse_cli.evaluation.confusion import confusion_pairs
 from dse_cli.evaluation.failures import explained
-from dse_cli.evaluation.outcomes import outcomes_of
-from dse_cli.evaluation.paired_rows import paired_rows
-from dse_cli.evaluation.statistics import paired_test
+from dse_cli.evaluation.statistics.paired_test import paired_test
 from dse_cli.evaluation.summary import summarize
+from dse_cli.evaluation.views.confusion import confusion_pairs
+from dse_cli.evaluation.views.outcomes import outcomes_of
+from dse_cli.evaluation.views.paired_rows import paired_rows
 from dse_cli.lm.meter import Tally
 from dse_cli.report.eval_report import (
     Comparison,

@@ -11,10 +11,10 @@ from dse_cli.contracts.lm import LmRequest, LmResponse, Usage
 from dse_cli.lm.layer import Layer
 from dse_cli.lm.scripted import ScriptedTransport
 from dse_cli.project.project import Project
-from dse_cli.workflows.compile import CompileResult, compile_signature
+from dse_cli.workflows.compiles.compile import CompileResult, compile_signature
 from dse_cli.workflows.inputs import JobInputs, load_inputs
 from dse_cli.workflows.session import RunOptions
-from tests.evaluation.judged import DUEL, GRADE, GRADER, PAIR, REPLY
+from tests.evaluation.judges.judged import DUEL, GRADE, GRADER, PAIR, REPLY
 from tests.workflows.desk import write
 
 VAL = 4

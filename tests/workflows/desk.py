@@ -14,7 +14,7 @@ from dse_cli.contracts.lm import LmRequest, LmResponse, Usage
 from dse_cli.lm.layer import Layer
 from dse_cli.lm.scripted import ScriptedTransport
 from dse_cli.project.project import Project
-from dse_cli.workflows.compile import CompileResult, compile_signature
+from dse_cli.workflows.compiles.compile import CompileResult, compile_signature
 from dse_cli.workflows.inputs import JobInputs, load_inputs
 from dse_cli.workflows.session import RunOptions
 from tests.lm.calls import RealTransport

@@ -12,8 +12,8 @@ import pytest
 from dse_cli.contracts.errors import UsageError
 from dse_cli.project.project import Project
 from dse_cli.runtime.render import prepare
-from dse_cli.workflows.check import check_project
-from dse_cli.workflows.compile_search import find_optimizer
+from dse_cli.workflows.checks.check import check_project
+from dse_cli.workflows.compiles.compile_search import find_optimizer
 from dse_cli.workflows.init import JudgeKind, add_judge, init_project
 from dse_cli.workflows.inputs import JobInputs, load_inputs
 

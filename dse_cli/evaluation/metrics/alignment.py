@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from dse_cli.contracts.metric_lists import ListMatch
+from dse_cli.contracts.metrics.lists import ListMatch
 from dse_cli.evaluation.json_values import equal, normalized, shown, value_at
 from dse_cli.evaluation.metric_result import MetricResult, Sample
 from dse_cli.evaluation.metrics.common import expected_list, listed, wrong

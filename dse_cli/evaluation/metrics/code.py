@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dse_cli.canonical import NotCanonicalError, canonical_text
-from dse_cli.contracts.metric_python import PythonMetric
+from dse_cli.contracts.metrics.python import PythonMetric
 from dse_cli.evaluation.metric_result import MetricResult, MetricScoreError, Sample, checked_score
 
 _KEYS: Final = ("score", "feedback", "metadata")

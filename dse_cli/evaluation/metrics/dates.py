@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from dse_cli.contracts.date_format import read_date, shown_date
-from dse_cli.contracts.metric_values import Date
+from dse_cli.contracts.metrics.date_format import read_date, shown_date
+from dse_cli.contracts.metrics.values import Date
 from dse_cli.evaluation.json_values import kind_of, shown, value_at
 from dse_cli.evaluation.metric_result import MetricError, MetricResult, Sample
 from dse_cli.evaluation.metrics.common import RIGHT, expected_at, listed, wrong

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dse_cli.contracts.metric_lists import Evidence
+from dse_cli.contracts.metrics.lists import Evidence
 from dse_cli.evaluation.json_values import MISSING, kind_of, shown, value_at
 from dse_cli.evaluation.metric_result import MetricError, MetricResult, Sample
 from dse_cli.evaluation.metrics.common import RIGHT, listed, wrong

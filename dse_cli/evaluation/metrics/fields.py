@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from dse_cli.contracts.metric_configs import FieldRule
-from dse_cli.contracts.metric_match import Structured
+from dse_cli.contracts.metrics.base import FieldRule
+from dse_cli.contracts.metrics.match import Structured
 from dse_cli.evaluation.json_values import equal, is_number, normalized, shown, value_at
 from dse_cli.evaluation.metric_result import MetricError, MetricResult, Sample
 from dse_cli.evaluation.metrics.common import expected_at, listed, mismatch

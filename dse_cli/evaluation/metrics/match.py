@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dse_cli.contracts.metric_match import Classification, ExactMatch, FormatValidity, OneOf
+from dse_cli.contracts.metrics.match import Classification, ExactMatch, FormatValidity, OneOf
 from dse_cli.evaluation.json_values import MISSING, equal, normalized, shown, value_at
 from dse_cli.evaluation.metric_result import MetricError, MetricResult, Sample
 from dse_cli.evaluation.metrics.common import RIGHT, expected_at, listed, mismatch, or_list, wrong

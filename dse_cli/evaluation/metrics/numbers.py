@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Final
 
-from dse_cli.contracts.metric_values import Number, Numeric
+from dse_cli.contracts.metrics.values import Number, Numeric
 from dse_cli.evaluation.json_values import is_number, kind_of, shown, value_at
 from dse_cli.evaluation.metric_result import MetricError, MetricResult, Sample
 from dse_cli.evaluation.metrics.common import RIGHT, expected_at, wrong

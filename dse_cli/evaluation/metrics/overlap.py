@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from dse_cli.contracts.metric_texts import EditSimilarity, RougeL, TokenF1
+from dse_cli.contracts.metrics.texts import EditSimilarity, RougeL, TokenF1
 from dse_cli.evaluation.json_values import normalized, shown, value_at
 from dse_cli.evaluation.metric_result import MetricResult, Sample
 from dse_cli.evaluation.metrics.common import expected_texts, listed, or_list, wrong

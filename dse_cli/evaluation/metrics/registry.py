@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from dse_cli.contracts.judge import Judge, PairwiseJudge
-from dse_cli.contracts.metric_configs import MetricConfig
-from dse_cli.contracts.metric_lists import Evidence, ListMatch, Retrieval, SetMatch
-from dse_cli.contracts.metric_match import (
+from dse_cli.contracts.metrics.base import MetricConfig
+from dse_cli.contracts.metrics.judges import Judge, PairwiseJudge
+from dse_cli.contracts.metrics.lists import Evidence, ListMatch, Retrieval, SetMatch
+from dse_cli.contracts.metrics.match import (
     Classification,
     Contains,
     ExactMatch,
@@ -19,9 +19,9 @@ from dse_cli.contracts.metric_match import (
     Regex,
     Structured,
 )
-from dse_cli.contracts.metric_python import PythonMetric
-from dse_cli.contracts.metric_texts import EditSimilarity, RougeL, TokenF1
-from dse_cli.contracts.metric_values import Date, Number, Numeric
+from dse_cli.contracts.metrics.python import PythonMetric
+from dse_cli.contracts.metrics.texts import EditSimilarity, RougeL, TokenF1
+from dse_cli.contracts.metrics.values import Date, Number, Numeric
 from dse_cli.evaluation.metric_result import MetricResult, Sample
 from dse_cli.evaluation.metrics.alignment import list_match
 from dse_cli.evaluation.metrics.dates import date

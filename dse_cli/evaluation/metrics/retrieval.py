@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dse_cli.contracts.metric_lists import Retrieval
+from dse_cli.contracts.metrics.lists import Retrieval
 from dse_cli.evaluation.json_values import shown, value_at
 from dse_cli.evaluation.metric_result import MetricResult, Sample
 from dse_cli.evaluation.metrics.common import expected_list, listed, wrong

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import NoReturn
 
-from dse_cli.contracts.metric_match import JsonSchemaFit
+from dse_cli.contracts.metrics.match import JsonSchemaFit
 from dse_cli.contracts.schema import Checker
 from dse_cli.evaluation.json_values import MISSING, shown, value_at
 from dse_cli.evaluation.metric_result import MetricResult, Sample

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from dse_cli.canonical import canonical_text
-from dse_cli.contracts.metric_lists import SetMatch
+from dse_cli.contracts.metrics.lists import SetMatch
 from dse_cli.evaluation.json_values import normalized, shown, value_at
 from dse_cli.evaluation.metric_result import MetricResult, Sample
 from dse_cli.evaluation.metrics.common import expected_list, listed, wrong

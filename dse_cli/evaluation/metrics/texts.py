@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dse_cli.contracts.metric_match import Contains, Forbidden, Regex
+from dse_cli.contracts.metrics.match import Contains, Forbidden, Regex
 from dse_cli.evaluation.json_values import normalized, shown, value_at
 from dse_cli.evaluation.metric_result import MetricError, MetricResult, Sample
 from dse_cli.evaluation.metrics.common import RIGHT, expected_at, expected_texts, listed, wrong

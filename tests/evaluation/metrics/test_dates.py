@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dse_cli.contracts.date_format import read_date
-from dse_cli.contracts.metric_values import Date
+from dse_cli.contracts.metrics.date_format import read_date
+from dse_cli.contracts.metrics.values import Date
 from dse_cli.evaluation.metric_result import MetricError
 from tests.evaluation.metrics.scoring import NO_DEADLINE, feedback, score
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dse_cli.contracts.metric_lists import ListMatch
+from dse_cli.contracts.metrics.lists import ListMatch
 from dse_cli.evaluation.metric_result import MetricError
 from tests.evaluation.metrics.scoring import NO_DEADLINE, at, feedback, judge, score
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from dse_cli.contracts.metric_match import JsonSchemaFit
+from dse_cli.contracts.metrics.match import JsonSchemaFit
 from dse_cli.evaluation.metric_result import MetricError
 from tests.evaluation.metrics.scoring import judge
 

@@ -1,0 +1,1 @@
+"""Settings of the metrics, one file per family."""

@@ -1,0 +1,1 @@
+"""Judges: pinned policies that are asked about an output, through the same gateway."""

@@ -1,0 +1,1 @@
+"""Rewards: weighted signals, penalties that discount, and whether both fit a signature."""

@@ -1,0 +1,1 @@
+"""Views over cells and comparisons: what reports show of them."""

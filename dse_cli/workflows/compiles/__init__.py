@@ -1,0 +1,1 @@
+"""``dse compile``: plan, search, and what it writes."""

@@ -1,0 +1,233 @@
+"""What a compile writes, as a pure function of inputs, search and transcript."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dse_cli import __version__
+from dse_cli.canonical import sha256_of
+from dse_cli.contracts.artifact import (
+    ARTIFACT_FORMAT,
+    CompiledArtifact,
+    ModelRecord,
+    OptimizerRecord,
+    PolicyHashes,
+    Provenance,
+)
+from dse_cli.contracts.dataset import rows_hash
+from dse_cli.contracts.receipt import (
+    PREDICATE_TYPE,
+    STATEMENT_TYPE,
+    BuildDefinition,
+    CandidateRecord,
+    CompilePredicate,
+    CompileReceipt,
+    CompileResult,
+    Digest,
+    Resource,
+    RunDetails,
+)
+from dse_cli.evaluation.summary import summarize
+from dse_cli.registry.receipts import RunFiles, artifact_subject, run_byproducts
+from dse_cli.report.compile_markdown import compile_report
+from dse_cli.workflows.compiles.compile_search import find_optimizer
+
+if TYPE_CHECKING:
+    from dse_cli.contracts.evaluation import Cell, EvalSummary
+    from dse_cli.lm.transcript import TranscriptFiles
+    from dse_cli.workflows.compiles.compile_search import SearchOutcome
+    from dse_cli.workflows.inputs import JobInputs
+
+
+@dataclass(frozen=True)
+class CompileOutputs:
+    """All that a compile leaves in git.
+
+    Attributes:
+        artifact: the winner with its evidence.
+        receipt: what was read, done and written, by hash.
+        files: transcript and report.
+    """
+
+    artifact: CompiledArtifact
+    receipt: CompileReceipt
+    files: RunFiles
+
+
+def build_outputs(
+    inputs: JobInputs,
+    outcome: SearchOutcome,
+    transcript: TranscriptFiles,
+) -> CompileOutputs:
+    """Return artifact, receipt and run files.
+
+    Args:
+        transcript: ``calls.jsonl`` and ``texts.jsonl``.
+    """
+    run = sha256_of({"inputs": inputs.run_inputs_hash, "transcript": transcript.digest})
+    artifact = _artifact(inputs, outcome, run, transcript.digest)
+    report = compile_report(
+        inputs.name, artifact, _candidates(outcome), inputs.signature.instruction
+    )
+    files = RunFiles(transcript.calls, transcript.texts, report.encode())
+    return CompileOutputs(artifact, _receipt(inputs, outcome, artifact, files), files)
+
+
+def _artifact(
+    inputs: JobInputs, outcome: SearchOutcome, run: str, transcript_digest: str
+) -> CompiledArtifact:
+    policy = outcome.winner.candidate.main
+    registered, config = find_optimizer(inputs)
+    return CompiledArtifact(
+        format=ARTIFACT_FORMAT,
+        signature_id=inputs.signature.id,
+        compiled_id=policy.id,
+        hashes=PolicyHashes(**policy.hashes),
+        params=policy.params,
+        evaluation=_summary(inputs, outcome.winner_cells),
+        baseline=_summary(inputs, outcome.baseline_cells),
+        optimizer=OptimizerRecord(
+            id=registered.optimizer.id,
+            version=registered.optimizer.revision,
+            config=config.model_dump(mode="json"),
+            stop_reason=outcome.stop_reason,
+        ),
+        provenance=Provenance(
+            run=run,
+            job_hash=inputs.job_hash,
+            dataset_revision=inputs.dataset.revision,
+            split_hash=rows_hash(inputs.rows("val")),
+            reward_hash=inputs.reward.hash,
+            search_space_hash=inputs.search_space_hash,
+            models=_models(inputs, [*outcome.baseline_cells, *outcome.winner_cells]),
+            seed=inputs.job.seed,
+            compiler_version=__version__,
+            parent=outcome.winner.parent,
+            transcript_sha256=transcript_digest,
+        ),
+    )
+
+
+def _summary(inputs: JobInputs, cells: list[Cell]) -> EvalSummary:
+    val = inputs.rows("val")
+    return summarize(
+        cells,
+        split="val",
+        dataset_revision=inputs.dataset.revision,
+        split_hash=rows_hash(val),
+        reward_hash=inputs.reward.hash,
+        rows={row.id: row for row in val},
+        seed=inputs.job.seed,
+    )
+
+
+def _models(inputs: JobInputs, cells: list[Cell]) -> dict[str, ModelRecord]:
+    served = ", ".join(sorted({cell.served_model for cell in cells if cell.served_model}))
+    records: dict[str, ModelRecord] = {}
+    for role, name in inputs.models.items():
+        identity = inputs.catalog.identify(name)
+        records[role] = ModelRecord(
+            asked=name, weights=identity.weights, served=served if role == "main" else ""
+        )
+    for judge in inputs.judges:
+        asked = judge.policy.model("main").model or ""
+        calls = [call for cell in cells for call in cell.judges if call.signal == judge.signal]
+        records[f"judge:{judge.index}"] = ModelRecord(
+            asked=asked,
+            weights=inputs.catalog.identify(asked).weights,
+            served=", ".join(sorted({model for call in calls for model in call.served_models})),
+        )
+    return records
+
+
+def _candidates(outcome: SearchOutcome) -> tuple[CandidateRecord, ...]:
+    archive = outcome.archive
+    return tuple(
+        CandidateRecord(
+            id=entry.candidate.id,
+            origin=entry.origin,
+            parent=entry.parent,
+            mean=_rounded(archive.mean(entry)),
+            n=len(outcome.baseline_cells) if archive.mean(entry) is not None else 0,
+            tokens=archive.tokens(entry) if archive.mean(entry) is not None else None,
+        )
+        for entry in archive
+    )
+
+
+def _rounded(mean: float | None) -> float | None:
+    return None if mean is None else round(mean, 12)
+
+
+def _receipt(
+    inputs: JobInputs,
+    outcome: SearchOutcome,
+    artifact: CompiledArtifact,
+    files: RunFiles,
+) -> CompileReceipt:
+    improved = outcome.winner.candidate.id != outcome.baseline.candidate.id
+    return CompileReceipt(
+        _type=STATEMENT_TYPE,
+        subject=(artifact_subject(artifact),),
+        predicateType=PREDICATE_TYPE,
+        predicate=CompilePredicate(
+            buildDefinition=BuildDefinition(
+                buildType=f"https://dse.dev/optimizer/{artifact.optimizer.id}",
+                externalParameters=inputs.external_parameters,
+                resolvedDependencies=dependencies(inputs),
+            ),
+            runDetails=RunDetails(
+                builder={"dse": __version__, "optimizer_revision": str(artifact.optimizer.version)},
+                byproducts=run_byproducts(files),
+            ),
+            result=CompileResult(
+                winner=artifact.compiled_id,
+                improved=improved,
+                candidates=_candidates(outcome),
+                stop_reason=outcome.stop_reason,
+                charged=outcome.charged,
+            ),
+        ),
+    )
+
+
+def dependencies(inputs: JobInputs) -> tuple[Resource, ...]:
+    """Return what decided the run, by the hash of its canonical content.
+
+    Canonical content and not file bytes: a comment or a line break in a spec changes no result, so
+    it must not make a receipt unreplayable.
+    """
+    hashes = {
+        "base-policy": inputs.base.id,
+        "dataset": inputs.dataset.revision,
+        "job": inputs.job_hash,
+        "reward": inputs.reward.hash,
+        "train-rows": rows_hash(inputs.dataset.split("train")),
+        "val-rows": rows_hash(inputs.rows("val")),
+        **inputs.reward.code_digests,
+        **{
+            f"signature/{name}": digest for name, digest in inputs.signature.contract_hashes.items()
+        },
+    }
+    own = [Resource(name=name, digest=_digest(value)) for name, value in sorted(hashes.items())]
+    return (*own, *_judges(inputs))
+
+
+def _judges(inputs: JobInputs) -> Iterator[Resource]:
+    """Yield the policy that each judge is, and the artifact that it is pinned to."""
+    for judge in inputs.judges:
+        about = {"signature": judge.policy.signature.id, "signal": judge.signal}
+        yield Resource(
+            name=f"judge:{judge.index}/artifact",
+            digest=_digest(judge.digest),
+            annotations={**about, "file": judge.artifact},
+        )
+        yield Resource(
+            name=f"judge:{judge.index}/policy", digest=_digest(judge.policy.id), annotations=about
+        )
+
+
+def _digest(written: str) -> Digest:
+    return Digest(sha256=written.removeprefix("sha256:"))

@@ -1,0 +1,1 @@
+"""``dse eval``: rows, policies, measurement, verdict, and where the report goes."""

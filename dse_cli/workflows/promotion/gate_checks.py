@@ -1,0 +1,118 @@
+"""What the gate refuses before it measures: rules that no measurement could answer.
+
+A threshold without evidence is an error in ``dse.yaml``, not a rule that silently never applies.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dse_cli.contracts.errors import SpecError
+from dse_cli.evaluation.gate.resources import RESOURCES
+from dse_cli.project.specs import load_dataset_spec
+from dse_cli.workflows.checks.holdout_size import holdout_findings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dse_cli.contracts.diagnostic import Diagnostic
+    from dse_cli.contracts.history import GateMode
+    from dse_cli.contracts.project import GatePolicy
+    from dse_cli.evaluation.gate.row_measures import Resource, RowMeasures
+    from dse_cli.project.document import Loc
+    from dse_cli.runtime.policy import ModelRole
+    from dse_cli.workflows.inputs import JobInputs
+    from dse_cli.workflows.policies import NamedPolicy
+
+
+def check_gate(
+    inputs: JobInputs,
+    candidate: NamedPolicy,
+    baseline: NamedPolicy,
+    look: int,
+    mode: GateMode = "superiority",
+) -> None:
+    """Refuse a gate that could not answer what it is asked. Nothing is measured.
+
+    Raises:
+        SpecError: too few holdout rows for any outcome to reach the level; a non-inferiority
+            gate without a promised saving; a rule about cost where a price is unknown, or where
+            there is nothing to save.
+    """
+    _, dataset = load_dataset_spec(inputs.project, inputs.job.dataset)
+    problems = [
+        *holdout_findings(inputs.project, inputs.dataset, dataset, look),
+        *_rule_problems(inputs, candidate, baseline, mode),
+    ]
+    if problems:
+        raise SpecError(problems)
+
+
+def unmeasured(
+    policy: GatePolicy, candidate: RowMeasures, baseline: RowMeasures, mode: GateMode
+) -> tuple[str, ...]:
+    """Return which rules about tokens and cost could not be measured, a phrase each."""
+    rules = _rules(policy, mode)
+    return tuple(
+        f"the {name} of {count} rows could not be told, and {'.'.join(map(str, rules[name]))} "
+        "needs them all"
+        for name in RESOURCES
+        if name in rules and (count := candidate.unknown(name) + baseline.unknown(name))
+    )
+
+
+def _rules(policy: GatePolicy, mode: GateMode) -> dict[Resource, Loc]:
+    """Return where ``dse.yaml`` has a rule about a resource that is in force in this mode."""
+    found: dict[Resource, Loc] = {}
+    for name in RESOURCES:
+        if getattr(policy.guards, name) is not None:
+            found[name] = ("gate", "guards", name)
+        promise = policy.non_inferiority if mode == "non_inferiority" else None
+        if promise is not None and getattr(promise.saving, name) is not None:
+            found[name] = ("gate", "non_inferiority", "saving", name)
+    return found
+
+
+def _rule_problems(
+    inputs: JobInputs, candidate: NamedPolicy, baseline: NamedPolicy, mode: GateMode
+) -> Iterator[Diagnostic]:
+    policy, document = inputs.project.spec.gate, inputs.project.document
+    if mode == "non_inferiority" and policy.non_inferiority is None:
+        yield document.diagnostic(
+            ("gate",),
+            "no-promise",
+            "a policy that is not better is promoted for what it saves, and no saving is promised",
+            "add it, for example: non_inferiority: {saving: {tokens: 0.2}}",
+        )
+    loc = _rules(policy, mode).get("cost")
+    if loc is None:
+        return
+    unknown = sorted({*_unpriced(inputs, candidate), *_unpriced(inputs, baseline)})
+    if unknown:
+        yield document.diagnostic(
+            loc,
+            "no-evidence",
+            f"a rule about cost needs prices, and none is known for {', '.join(unknown)}",
+            "make it a rule about tokens, or use a model whose price is known",
+        )
+    elif loc[1] == "non_inferiority" and _is_free(inputs, baseline):
+        yield document.diagnostic(
+            loc,
+            "no-evidence",
+            f"{baseline.label} costs nothing: there is no cost to save",
+            "promise a saving of tokens",
+        )
+
+
+def _models(named: NamedPolicy) -> list[str]:
+    roles: tuple[ModelRole, ...] = ("main", "repair")
+    names = {named.policy.model(role).model for role in roles}
+    return sorted(name for name in names if name is not None)
+
+
+def _unpriced(inputs: JobInputs, named: NamedPolicy) -> list[str]:
+    return [name for name in _models(named) if inputs.catalog.price_bound(name) is None]
+
+
+def _is_free(inputs: JobInputs, named: NamedPolicy) -> bool:
+    return all(inputs.catalog.price_bound(name) == 0 for name in _models(named))

@@ -1,0 +1,1 @@
+"""``dse replay``: one run, or every run of a project."""
