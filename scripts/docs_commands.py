@@ -2,10 +2,11 @@
 
 A fenced ``console`` or ``sh`` block is run when the line above it is ``<!-- ci -->``; its last
 command must exit with 0, or with the code of ``<!-- ci: exit 1 -->``, and every command before it
-with 0. In a ``console`` block the commands are the lines after ``$``; the rest is what they print,
-for the reader. A block is one shell script: ``cd`` and variables last until its end. All blocks
-start in the working directory, in the order in which they are found, and leave their files behind
-for the next one.
+with 0. In a ``console`` block the commands are the lines after ``$``; the rest is what they print.
+With the word ``same`` in the mark (``<!-- ci: same -->``, ``<!-- ci: exit 4, same -->``) the output
+must be just that, where a line of ``...`` stands for any lines; without it, it is for the reader. A
+block is one shell script: ``cd`` and variables last until its end. All blocks start in the working
+directory, in the order in which they are found, and leave their files behind for the next one.
 
     python scripts/docs_commands.py --cwd /some/copy README.md docs/*.md
 """
@@ -22,7 +23,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_MARK = re.compile(r"<!--\s*ci(?::\s*exit\s+(?P<code>\d{1,3}))?\s*-->")
+_MARK = re.compile(
+    r"<!--\s*ci(?::\s*(?:exit\s+(?P<code>\d{1,3}))?(?:,\s*(?=same))?(?P<same>same)?)?\s*-->"
+)
 _LOOKS_LIKE_MARK = re.compile(r"<!--\s*ci\b")
 _OPEN = re.compile(r"(?P<indent>\s*)```(?P<language>[\w-]*)\s*$")
 _LANGUAGES = ("console", "sh")
@@ -42,11 +45,13 @@ class Block:
         where: ``file:line`` of the fence, for messages.
         commands: what a reader types, one entry a command, continuation lines joined.
         exit_code: what the last command must exit with, 0 to 255.
+        shown: the block as the reader sees it, when the commands must print just that.
     """
 
     where: str
     commands: tuple[str, ...]
     exit_code: int
+    shown: tuple[str, ...] | None = None
 
 
 def blocks_of(text: str, name: str) -> Iterator[Block]:
@@ -62,7 +67,7 @@ def blocks_of(text: str, name: str) -> Iterator[Block]:
         mark = _MARK.fullmatch(line.strip())
         if mark is None:
             raise MalformedDocsError(
-                f"{name}:{index + 1}: write <!-- ci --> or <!-- ci: exit N -->"
+                f"{name}:{index + 1}: write <!-- ci -->, <!-- ci: exit N --> or <!-- ci: same -->"
             )
         fence = index + 1
         opened = _OPEN.match(lines[fence]) if fence < len(lines) else None
@@ -77,7 +82,8 @@ def blocks_of(text: str, name: str) -> Iterator[Block]:
             raise MalformedDocsError(f"{where}: the block has no command")
         if any("<<" in command for command in commands):
             raise MalformedDocsError(f"{where}: a here-document can not be run; ship the file")
-        yield Block(where, commands, int(mark["code"] or 0))
+        shown = tuple(body) if mark["same"] else None
+        yield Block(where, commands, int(mark["code"] or 0), shown)
 
 
 def _body(lines: Sequence[str], indent: str, where: str) -> list[str]:
@@ -133,16 +139,32 @@ def failure_of(block: Block, cwd: Path, timeout_s: float) -> str | None:
             cwd=cwd,
             env={**os.environ, "NO_COLOR": "1"},
             stdin=subprocess.DEVNULL,
+            stdout=None if block.shown is None else subprocess.PIPE,
+            stderr=None if block.shown is None else subprocess.STDOUT,
+            text=True,
             timeout=timeout_s,
             check=False,
         )
     except subprocess.TimeoutExpired:
         return f"{block.where}: not done after {timeout_s:g} s"
-    if done.returncode == block.exit_code:
-        return None
-    if done.returncode == EARLY_FAILURE:
+    if block.shown is not None:
+        print(done.stdout, end="", flush=True)
+    if done.returncode == EARLY_FAILURE != block.exit_code:
         return f"{block.where}: a command before the last failed"
-    return f"{block.where}: exit code {done.returncode}, the docs promise {block.exit_code}"
+    if done.returncode != block.exit_code:
+        return f"{block.where}: exit code {done.returncode}, the docs promise {block.exit_code}"
+    if block.shown is not None and not is_as_shown(block.shown, done.stdout.splitlines()):
+        return f"{block.where}: the commands print something else than the docs show"
+    return None
+
+
+def is_as_shown(shown: Sequence[str], printed: Sequence[str]) -> bool:
+    """Tell whether lines were printed as shown, where ``...`` stands for any lines, or none."""
+    pattern = "".join(
+        r"(?:.*\n)*?" if line.strip() == "..." else re.escape(line.rstrip()) + r"\n"
+        for line in shown
+    )
+    return re.fullmatch(pattern, "".join(f"{line.rstrip()}\n" for line in printed)) is not None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

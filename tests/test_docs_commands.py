@@ -51,6 +51,7 @@ def test_a_block_is_named_by_file_and_line(docs: ModuleType) -> None:
     "text",
     [
         "<!-- ci: exits 1 -->\n```console\n$ true\n```\n",
+        "<!-- ci: exit 1 same -->\n```console\n$ true\n```\n",
         "<!-- ci -->\n\n```console\n$ true\n```\n",
         "<!-- ci -->\n```python\nx = 1\n```\n",
         "<!-- ci -->\n```console\n$ true\n",
@@ -74,6 +75,13 @@ def test_a_mark_that_runs_nothing_is_an_error(docs: ModuleType, text: str) -> No
         ("$ false\n$ true", "<!-- ci -->", False),
         ("$ false\n$ false", "<!-- ci: exit 1 -->", False),
         ("$ false | true", "<!-- ci -->", False),
+        ("$ echo a; echo b\na\nb", "<!-- ci: same -->", True),
+        ("$ echo a; echo b >&2\na\nb\n$ true", "<!-- ci: same -->", True),
+        ("$ echo a; echo b\na", "<!-- ci: same -->", False),
+        ("$ echo a; echo b\n...\nb", "<!-- ci: same -->", True),
+        ("$ echo a\na\n...", "<!-- ci: same -->", True),
+        ("$ echo a; (exit 4)\na", "<!-- ci: exit 4, same -->", True),
+        ("$ echo a; (exit 4)\nb", "<!-- ci: exit 4, same -->", False),
         ("$ mkdir inner && cd inner\n$ test $(basename $PWD) = inner", "<!-- ci -->", True),
     ],
 )
