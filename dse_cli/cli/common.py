@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -48,6 +49,9 @@ JobOption = Annotated[
 ]
 
 
+_HALF_PAIR: Final = re.compile("[\ud800-\udfff]")
+
+
 @dataclass(frozen=True)
 class Out:
     """Where a command writes: data to stdout, people's text to stderr.
@@ -79,17 +83,21 @@ class Out:
         """Print the JSON document of the command."""
         if self.as_json:
             body = {"outcome": outcome, **data}
-            say(json.dumps(body, ensure_ascii=False, indent=2, sort_keys=True))
+            text = json.dumps(body, ensure_ascii=False, indent=2, sort_keys=True)
+            # GitHub Actions would obey "##[..." in a value; the escape is the same value.
+            say(text.replace("##[", "\\u0023#["))
 
 
 def say(line: str, *, err: bool = False, nl: bool = True) -> None:
     """Print a line on stdout or stderr.
 
     When the reader has left (``dse ... | head``), the rest goes nowhere: that is not an error, and
-    the command goes on to the exit code that is true.
+    the command goes on to the exit code that is true. Half a surrogate pair, which no stream can
+    write (a path may hold one), becomes its escape; inside JSON that is the same value.
     """
+    written = _HALF_PAIR.sub(lambda found: f"\\u{ord(found.group()):04x}", line)
     try:
-        typer.echo(line, err=err, nl=nl)
+        typer.echo(written, err=err, nl=nl)
     except BrokenPipeError:
         stream = sys.stderr if err else sys.stdout
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -110,7 +118,7 @@ def command(*, as_json: bool = False, quiet: bool = False) -> Iterator[Out]:
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:  # noqa: BLE001 - the process edge: a bug of ours, not a mistake
-        _report_bug(error)
+        _report_bug(out, error)
 
 
 def _fail(out: Out, error: DseError) -> NoReturn:
@@ -152,16 +160,24 @@ def show_diagnostics(
         say(github_annotations(placed), err=True, nl=False)
 
 
-def _report_bug(error: Exception) -> NoReturn:
+def _report_bug(out: Out, error: Exception) -> NoReturn:
     import tempfile
     import traceback
 
     with tempfile.NamedTemporaryFile(
-        "w", prefix="dse-traceback-", suffix=".txt", delete=False, encoding="utf-8"
+        "w",
+        prefix="dse-traceback-",
+        suffix=".txt",
+        delete=False,
+        encoding="utf-8",
+        errors="backslashreplace",
     ) as file:
         traceback.print_exception(error, file=file)
-    say(f"error: a bug in dse: {type(error).__name__}: {error}", err=True)
-    say(f"\nhint: please report it with the traceback in {file.name}", err=True)
+    message = f"a bug in dse: {type(error).__name__}: {error}"
+    hint = f"please report it with the traceback in {file.name}"
+    say(f"error: {message}", err=True)
+    say(f"\nhint: {hint}", err=True)
+    out.document("bug", {"message": message, "hint": hint})
     raise typer.Exit(ExitCode.BUG)
 
 

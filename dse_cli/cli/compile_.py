@@ -118,7 +118,7 @@ def _compile(
         if dry_run:
             _show_plan(out, plan)
             return
-        observer = watcher(out, bar, plan.metric_calls)
+        observer = watcher(out, bar, plan.metric_calls, show_best=True)
         options = run_options(opened, observer=observer, **run)
         try:
             result = run_async(lambda: compile_signature(inputs, options, resume=resume))
@@ -129,7 +129,7 @@ def _compile(
                 "interrupted; every finished call is kept",
                 hint=_resume_command(name, job, overrides, run, project, allow_code=allow_code),
             ) from None
-    _show_result(out, inputs.name, result)
+    _show_result(out, inputs.name, result, is_judge=inputs.signature.spec.kind == "judge")
 
 
 def _resume_command(
@@ -162,34 +162,43 @@ def _resume_command(
 
 
 def _show_plan(out: Out, plan: Plan) -> None:
+    from dse_cli.report.plain import counted
+
     most = plan.most
-    out.text(f"candidates      at most {plan.candidates} on {plan.rows} rows of val")
+    out.text(f"candidates      at most {plan.candidates} on {counted(plan.rows, 'row')} of val")
     out.text(f"metric calls    at most {plan.metric_calls}")
     out.text(f"model calls     at most {most.lm_calls}, repairs included")
     out.text(f"tokens          {'unbounded' if most.tokens is None else f'at most {most.tokens}'}")
     cost = most.cost_nano_usd
     out.text(f"cost            {'unknown' if cost is None else f'at most ${cost / 1e9:.4f}'}")
-    out.text(f"floor           {plan.floor.metric_calls} metric calls for the base alone")
+    floor = counted(plan.floor.metric_calls, "metric call")
+    out.text(f"floor           {floor} for the base alone")
     out.document("planned", plan.to_json())
 
 
-def _show_result(out: Out, name: str, result: CompileResult) -> None:
+def _show_result(out: Out, name: str, result: CompileResult, *, is_judge: bool) -> None:
     artifact = result.outputs.artifact
     receipt = result.outputs.receipt.predicate.result
     base, best = artifact.baseline.mean or 0.0, artifact.evaluation.mean or 0.0
-    out.text(
-        f"{name}: {100 * base:.1f} -> {100 * best:.1f} on val "
-        f"(n = {artifact.evaluation.n}, selected here: not evidence of a gain)"
-    )
+    n = artifact.evaluation.n
     if len(receipt.candidates) == 1 and receipt.stop_reason.kind == "complete":
+        out.text(f"{name}: {100 * best:.1f} on val (n = {n})")
         out.text("nothing was searched: this is the policy as written")
-    elif not receipt.improved:
-        out.text("nothing beat the base; it is the winner")
+    else:
+        out.text(
+            f"{name}: {100 * base:.1f} -> {100 * best:.1f} on val "
+            f"(n = {n}, selected here: not evidence of a gain)"
+        )
+        if not receipt.improved:
+            out.text("nothing beat the base; it is the winner")
     out.text(f"stopped: {artifact.optimizer.stop_reason.kind}, seconds: {result.seconds:.1f}")
     out.text(f"model calls: {receipt.charged['lm_calls']} charged, {result.paid_calls} paid")
     out.text(f"artifact  artifacts/{name}/{result.artifact_name}")
     out.text(f"receipt   artifacts/{name}/{result.folder}")
-    if receipt.improved:
+    if is_judge:
+        stem = Path(result.artifact_name).stem
+        out.note(f"\nnext: pin it in the reward of a job, with 'artifact: {stem}'")
+    elif receipt.improved:
         out.note(f"\nnext: dse promote {name} --latest")
     out.document(
         "compiled" if receipt.improved else "baseline_won",

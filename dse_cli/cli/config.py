@@ -17,10 +17,15 @@ def config_command(
 ) -> None:
     """Show every setting in force, and where it comes from."""
     with command(as_json=as_json, quiet=quiet) as out:
-        rows = open_project(project).settings().rows()
-        width = max(len(row.name) for row in rows)
-        for row in rows:
-            out.text(f"{row.name:<{width}}  {row.value}  ({row.origin})")
+        from dse_cli.project.config import gate_rows
+        from dse_cli.report.columns import columns
+
+        opened = open_project(project)
+        settings = opened.settings().rows()
+        rows = [*settings, *gate_rows(opened.spec, opened.document)]
+        shown = [[row.name, _shown(row.value), f"({row.origin})"] for row in rows]
+        for line in columns(shown, "<<<", widest=None):
+            out.text(line)
         out.document(
             "shown",
             {
@@ -30,6 +35,12 @@ def config_command(
                 }
             },
         )
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _plain(value: object) -> object:

@@ -110,7 +110,7 @@ def eval_command(
         from dse_cli.workflows.evals.evaluate import EvalRequest
 
         outputs = Outputs(junit, markdown)
-        outputs.check()
+        outputs.check(os.environ)
         thresholds = Thresholds(
             fail_under, max_regression, 1.0 if max_error_rate is None else max_error_rate
         )
@@ -183,10 +183,10 @@ def _message(verdict: EvalVerdict) -> dict[str, Any]:
 
 
 def _spent(report: EvalReport) -> str:
-    from dse_cli.report.plain import dollars
+    from dse_cli.report.plain import counted, dollars
 
     charged, paid = report.charged, report.paid
-    line = f"{charged.calls} model calls charged, {paid.calls} paid"
+    line = f"{counted(charged.calls, 'model call')} charged, {paid.calls:,} paid"
     if charged.unknown_cost:
         return f"{line}; the price of {charged.unknown_cost} is not known"
     return f"{line}; {dollars(charged.cost_nano_usd)} charged, {dollars(paid.cost_nano_usd)} paid"

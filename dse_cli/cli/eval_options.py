@@ -37,15 +37,15 @@ SeedOption = Annotated[
 LimitOption = Annotated[int | None, typer.Option(min=1, help="First N rows.")]
 RepeatOption = Annotated[int, typer.Option(min=1, max=100, help="Rollouts a row.")]
 FailUnderOption = Annotated[
-    float | None, typer.Option(min=0.0, max=1.0, help="Exit 1 below this mean reward.")
+    float | None, typer.Option(help="Exit 1 below this mean reward, 0 to 1.")
 ]
 MaxRegressionOption = Annotated[
     float | None,
-    typer.Option(min=0.0, max=1.0, help="Exit 1 when worse than --against by more."),
+    typer.Option(help="Exit 1 when worse than --against by more, 0 to 1."),
 ]
 MaxErrorRateOption = Annotated[
     float | None,
-    typer.Option(min=0.0, max=1.0, help="Exit 3 when a larger share has no answer."),
+    typer.Option(help="Exit 3 when a larger share has no answer, 0 to 1."),
 ]
 RowsOption = Annotated[bool, typer.Option("--rows", help="Print every imperfect row.")]
 JunitOption = Annotated[

@@ -56,15 +56,13 @@ def predict_command(
 ) -> None:
     """Predict one input through the active policy, and keep a receipt."""
     with command(as_json=as_json, quiet=quiet) as out:
-        if (input_ is None) == (not fields):
-            both = "not both" if fields else "there is none"
-            raise UsageError(
-                f"give the input as FIELD=VALUE arguments or with --input; {both}",
-                hint=f"for example: dse predict {name} ticket='Where is my parcel?'",
-            )
         from dse_cli.cli.progress import WeightsProgress
         from dse_cli.lm.catalog import ModelCatalog
-        from dse_cli.workflows.serving.predict import ServedPolicy, parse_inputs
+        from dse_cli.workflows.serving.predict import (
+            ServedPolicy,
+            example_command,
+            parse_inputs,
+        )
 
         opened = open_project(project)
         options = run_options(opened, no_cache=no_cache)
@@ -77,6 +75,13 @@ def predict_command(
             catalog=catalog,
             warn=lambda message: out.note(f"warning: {message}"),
         )
+        if (input_ is None) == (not fields):
+            both = "not both" if fields else "there is none"
+            raise UsageError(
+                "give the input as FIELD=VALUE arguments, with --input JSON, or as JSON on "
+                f"standard input with --input -; {both}",
+                hint=f"for example: {example_command(name, served.policy)}",
+            )
         document = sys.stdin.read() if input_ == "-" else input_
         value = parse_inputs(fields or [], document, served.policy)
         _show(out, run_async(lambda: _predict(served, value, key)))

@@ -1,4 +1,4 @@
-"""Progress on stderr: candidate, mean so far, best so far, calls, cache hits, money, time left.
+"""Progress on stderr: candidate, mean so far, best of a search, calls, cache hits, money, time.
 
 On a terminal it is a live bar. Elsewhere (a CI log) it is one line when a candidate is done.
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import typer
 
 from dse_cli.cli.common import Out
-from dse_cli.contracts.lm import NANO
+from dse_cli.report.plain import counted, dollars
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -41,16 +41,23 @@ class Canvas(Protocol):
 class RunProgress:
     """Sees cells as they come back and says so on a canvas; decides nothing.
 
+    Calls, money and outages are those of the candidate at hand, not of the whole run.
+
     Args:
         canvas: where to draw.
         show_scores: False on a holdout: a number that a person saw is a look, and an interrupted
             gate records none.
+        show_best: whether candidates compete, so that the best mean so far means something.
     """
 
-    def __init__(self, canvas: Canvas, *, show_scores: bool = True) -> None:
+    def __init__(
+        self, canvas: Canvas, *, show_scores: bool = True, show_best: bool = False
+    ) -> None:
         self._canvas = canvas
         self._show_scores = show_scores
+        self._show_best = show_best
         self._meter: Meter | None = None
+        self._before = _Spent()
         self._label = ""
         # A count and a sum: a cell must cost the same however many came before it.
         self._scored, self._reward_sum = 0, 0.0
@@ -64,7 +71,8 @@ class RunProgress:
     def batch_started(self, label: str, cells: int) -> None:
         """Begin a candidate."""
         self._label, self._expected, self._done = label, cells, 0
-        self._scored, self._reward_sum = 0, 0.0
+        self._scored, self._reward_sum, self._outages = 0, 0.0, 0
+        self._before = _spent(self._meter)
         self._canvas.started(label, cells)
 
     def cell_done(self, cell: Cell) -> None:
@@ -88,20 +96,37 @@ class RunProgress:
     def _scores(self) -> list[str]:
         mean = self._mean()
         parts = ["no score yet" if mean is None else f"mean {100 * mean:.1f}"]
-        if self._best is not None:
+        if self._show_best and self._best is not None:
             parts.append(f"best {100 * self._best:.1f}")
         return parts
 
     def _stats(self) -> str:
-        parts = self._scores() if self._show_scores else [f"{self._done} cells"]
+        parts = self._scores() if self._show_scores else [counted(self._done, "cell")]
         if self._meter is not None:
-            charged = self._meter.charged
-            parts.append(f"{charged.calls} calls, {self._meter.cache_hits} from cache")
-            known = not charged.unknown_cost
-            parts.append(f"${charged.cost_nano_usd / NANO:.4f}" if known else "cost unknown")
+            now, before = _spent(self._meter), self._before
+            parts.append(f"{counted(now.calls - before.calls, 'call')}, "
+                         f"{now.hits - before.hits:,} from cache")  # fmt: skip
+            known = now.unknown_cost == before.unknown_cost
+            parts.append(dollars(now.cost - before.cost) if known else "cost unknown")
         if self._outages:
-            parts.append(f"{self._outages} without an answer")
+            parts.append(f"{self._outages:,} without an answer")
         return ", ".join(parts)
+
+
+class _Spent(NamedTuple):
+    """What a run had been charged at some moment: calls, hits in the cache, nano-dollars."""
+
+    calls: int = 0
+    hits: int = 0
+    cost: int = 0
+    unknown_cost: int = 0
+
+
+def _spent(meter: Meter | None) -> _Spent:
+    if meter is None:
+        return _Spent()
+    charged = meter.charged
+    return _Spent(charged.calls, meter.cache_hits, charged.cost_nano_usd, charged.unknown_cost)
 
 
 class BarCanvas:
@@ -192,10 +217,15 @@ def showing(out: Out) -> Iterator[Progress | None]:
 
 
 def watcher(
-    out: Out, bar: Progress | None, total: int | None, *, show_scores: bool = True
+    out: Out,
+    bar: Progress | None,
+    total: int | None,
+    *,
+    show_scores: bool = True,
+    show_best: bool = False,
 ) -> RunProgress | None:
     """Return what watches a run of at most ``total`` cells; None when it is to be quiet."""
     if out.quiet:
         return None
     canvas = LineCanvas() if bar is None else BarCanvas(bar, total)
-    return RunProgress(canvas, show_scores=show_scores)
+    return RunProgress(canvas, show_scores=show_scores, show_best=show_best)

@@ -37,7 +37,9 @@ def schema_command(
 ) -> None:
     """Print the JSON Schema of a file, for editors."""
     with command(as_json=as_json, quiet=quiet) as out:
-        schema = _contract(file).model_json_schema()
+        from dse_cli.project.described_schema import described_schema
+
+        schema = described_schema(_contract(file))
         out.text(json.dumps(schema, indent=2, sort_keys=True))
         out.document("shown", {"schema": schema})
 

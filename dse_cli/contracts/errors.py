@@ -5,6 +5,8 @@
     DseError                         a mistake or a condition with a name, never a traceback
     ├── UsageError                2  the command line asks for something that cannot be
     ├── SpecError                 2  a file of the project is wrong; holds diagnostics
+    │   └── CodeNotAllowedError      a job needs Python code that nobody allowed to run
+    ├── MetricFailedError         2  a metric or a judge cannot score what was answered
     ├── NothingSelectedError      5  a filter left no rows
     ├── InfrastructureError       3  the world failed, not the prompt; resumable
     │   ├── ProviderError            a model endpoint answered with an error, or not at all
@@ -80,6 +82,21 @@ class SpecError(DseError):
         where = f"{first.file}:{first.line}: {first.message}" if first else "no diagnostic"
         more = f" (and {count - 1} more)" if count > 1 else ""
         super().__init__(where + more, hint=first.hint if first else None)
+
+
+class CodeNotAllowedError(SpecError):
+    """A job needs Python code of the project, and nobody allowed it to run."""
+
+
+class MetricFailedError(DseError):
+    """A metric or a judge of the project cannot score what was answered.
+
+    Asking again gives the same answers and the same error: it is a mistake in a spec or in the
+    project's code that was found late. Answers that were paid are in the cache.
+    """
+
+    exit_code = ExitCode.USAGE
+    outcome = "metric"
 
 
 class NothingSelectedError(DseError):

@@ -146,6 +146,8 @@ class HistoryRecord(Contract):
             says why.
         canary: what the canary was, of every record about one.
         merges: digest of the last record of the other branch, of a ``resolve``.
+        digest: of all else in this record, so that an edit of the last one shows too; records
+            older than this field have none.
     """
 
     format: Literal["dse/history/v1"]
@@ -161,6 +163,7 @@ class HistoryRecord(Contract):
     override: bool | None = None
     canary: CanaryNote | None = None
     merges: Sha256 | None = None
+    digest: Sha256 | None = None
 
 
 class ActivePointer(Contract):

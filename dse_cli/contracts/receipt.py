@@ -52,6 +52,7 @@ class CandidateRecord(Contract):
         origin: how it was made, in a few words (``instruction:rules``).
         parent: candidate it was made from.
         mean: mean reward on val, None when it was not fully evaluated.
+        n: rows that the mean is over; a row without an answer is not among them.
         tokens: tokens charged for that evaluation, None when unknown.
     """
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dse_cli.canonical import canonical_text
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 JSON_TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
 
 Schema = dict[str, Any]
+
+#: Levels of lists and objects in a value that a model gave. The validator cannot quote one of more
+#: than 255, and metrics walk it by recursion.
+DEEPEST: Final = 128
 
 
 class SchemaProblem(NamedTuple):
@@ -201,6 +205,21 @@ def _validator(canonical_schema: str) -> Draft202012Validator:
     import jsonschema_rs
 
     return jsonschema_rs.Draft202012Validator(json.loads(canonical_schema), validate_formats=True)
+
+
+def nests_deeper(value: Any) -> bool:
+    """Tell whether a JSON object or list is nested more than :data:`DEEPEST` levels deep."""
+    level = [value] if isinstance(value, dict | list | tuple) else []
+    for _ in range(DEEPEST):
+        level = [
+            child
+            for item in level
+            for child in (item.values() if isinstance(item, dict) else item)
+            if isinstance(child, dict | list | tuple)
+        ]
+        if not level:
+            return False
+    return True
 
 
 class Checker:

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from dse_cli.contracts.errors import InfrastructureError
+from dse_cli.contracts.errors import DseError, InfrastructureError, MetricFailedError
 from dse_cli.evaluation.collector import rare_collections
 from dse_cli.evaluation.executor import CellTask
 from dse_cli.evaluation.ledger import Bound, BudgetStopError, Ledger
 from dse_cli.evaluation.matrix import ScoreMatrix
+from dse_cli.evaluation.views.words import counted, percent
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 
 #: A batch is given up when this many cells came back and every one of them was an outage.
 HOPELESS_AFTER = 8
+#: What to do when a metric failed.
+METRIC_HINT = (
+    "a metric or a judge that fails is not an outage, and trying again does not help: mend it, "
+    "then run this again; answers that came are in the cache"
+)
 
 
 class Observer(Protocol):
@@ -105,6 +111,7 @@ class Engine:
         Raises:
             BudgetStopError: the missing cells do not fit; none was started.
             InfrastructureError: too many outages.
+            MetricFailedError: likewise, and every one of them is an error of a metric.
         """
         pairs = [(candidate, row, r) for row in rows for r in range(rollouts)]
         await self.evaluate_many(pairs, label=label)
@@ -198,13 +205,18 @@ class _OutageWatch:
                 raise _outage_error(self._outages, self._size, None)
 
 
-def _outage_error(outages: list[Cell], size: int, limit: float | None) -> InfrastructureError:
+def _outage_error(outages: list[Cell], size: int, limit: float | None) -> DseError:
     first = min(outages, key=lambda cell: cell.example)
     kinds = sorted({cell.error.kind for cell in outages if cell.error})
     message = first.error.message if first.error else ""
-    rule = "and none has one" if limit is None else f"the limit is {limit:.0%}"
+    rule = "and none has one" if limit is None else f"the limit is {percent(limit)}"
+    if kinds == ["metric"]:
+        of = f"{len(outages)} of {counted(size, 'cell')}"
+        return MetricFailedError(
+            f"{of} cannot be scored: on {first.example}: {message}", hint=METRIC_HINT
+        )
     return InfrastructureError(
-        f"{len(outages)} of {size} cells have no answer ({', '.join(kinds)}), {rule}; "
+        f"{len(outages)} of {counted(size, 'cell')} have no answer ({', '.join(kinds)}), {rule}; "
         f"on {first.example}: {message}",
         hint="an outage is not a wrong answer; finished calls are kept, run again with --resume",
     )

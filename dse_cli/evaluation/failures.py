@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dse_cli.contracts.evaluation import OUTAGES, CellError, Failure
-from dse_cli.evaluation.json_values import MISSING, value_at
+from dse_cli.evaluation.json_values import MISSING, shortened, value_at
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
@@ -28,6 +28,8 @@ MORE: Final = "more"
 #: ``source`` of what a penalty took away.
 REWARD: Final = "reward"
 _JUDGES: Final = ("judge", "pairwise_judge")
+#: Signals whose id goes on with the name of a function, or of the judge, and not with a field.
+_NAMED_OTHERWISE: Final = ("python", *_JUDGES)
 
 
 class CellLike(Protocol):
@@ -71,18 +73,10 @@ def explained(cell: Cell, row: Row) -> Cell:
     return replace(cell, failures=failures) if failures else cell
 
 
-def shortened(text: str, most: int) -> str:
-    """Return a text of at most ``most`` characters; a cut is marked, with the full length."""
-    if len(text) <= most:
-        return text
-    mark = f"... ({len(text)} characters)"
-    return text[: most - len(mark)] + mark
-
-
 def field_of(signal_id: str) -> str | None:
     """Return the output field in a signal's id (``metric:field``, ``metric:field#2``), or None."""
     metric, _, rest = signal_id.partition(":")
-    if metric == "python":  # there it is the name of the function
+    if metric in _NAMED_OTHERWISE:
         return None
     field, mark, number = rest.rpartition("#")
     return (field if mark and number.isdigit() else rest) or None

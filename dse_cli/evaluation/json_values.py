@@ -104,6 +104,14 @@ def shown(value: Any) -> str:
     return f"{text[:_SHOWN]}... ({len(text)} characters)"
 
 
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most ``most`` characters; a cut is marked, with the full length."""
+    if len(text) <= most:
+        return text
+    mark = f"... ({len(text)} characters)"
+    return text[: most - len(mark)] + mark
+
+
 def kind_of(value: Any) -> str:
     """Return the JSON type of a value in words."""
     if value is None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 _LONGEST: Final = 100
+_GREATEST_SHOWN: Final = 10**15
+_PLAIN: Final = (bool, int, float, str, type(None))
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -52,9 +53,19 @@ def checked_score(score: Any) -> float:
     Raises:
         MetricScoreError: not a number, or not in [0, 1]; says what it is.
     """
-    what = f"the score is {score!r}" if len(repr(score)) <= _LONGEST else "the score is no number"
     if isinstance(score, bool) or not isinstance(score, int | float):
-        raise MetricScoreError(f"{what}, of type {type(score).__name__}; expected a number")
-    if not math.isfinite(score) or not 0 <= score <= 1:
-        raise MetricScoreError(f"{what}; expected a number from 0 to 1")
+        raise MetricScoreError(f"the score is {_named(score)}; expected a number")
+    # NaN is in no interval, and an integer may be too large to become a float.
+    if not 0 <= score <= 1:
+        raise MetricScoreError(f"the score is {_named(score)}; expected a number from 0 to 1")
     return float(score)
+
+
+def _named(score: Any) -> str:
+    """Return a value in words that are the same in every process: no memory address is in them."""
+    if isinstance(score, int) and abs(score) > _GREATEST_SHOWN:
+        return f"an integer beyond {_GREATEST_SHOWN:.0e}"
+    kind = "" if type(score) in (int, float) else f"of type {type(score).__name__}"
+    if type(score) not in _PLAIN or len(repr(score)) > _LONGEST:
+        return kind
+    return f"{score!r}, {kind}" if kind else repr(score)

@@ -54,6 +54,13 @@ class Archive:
             return None
         return self._matrix.mean(entry.candidate.id, self._rows)
 
+    def scored(self, entry: Entry) -> int:
+        """Return how many rows its mean is over: those without an outage."""
+        if self.mean(entry) is None:
+            return 0
+        cells = self._matrix.cells(entry.candidate.id, self._rows)
+        return sum(cell.reward is not None for cell in cells)
+
     def tokens(self, entry: Entry) -> int | None:
         """Return the tokens charged for its evaluation on val."""
         return self._matrix.tokens(entry.candidate.id, self._rows)

@@ -20,6 +20,7 @@ from dse_cli.contracts.params import merge
 from dse_cli.evaluation.seeds import substream
 from dse_cli.optimizers.fewshot_greedy_forward import demo_json
 from dse_cli.optimizers.labelled_demos import labelled_set
+from dse_cli.project.explain import said
 
 if TYPE_CHECKING:
     from dse_cli.contracts.job import SearchSpace
@@ -152,7 +153,7 @@ def _knob_problem(
     try:
         policy = base.patched(patch_of(path, value))
     except ValidationError as error:
-        return f"{path}: {error.errors()[0]['msg']}"
+        return f"{path}: {said(error.errors()[0])}"
     if policy.model("main").model is None:
         return f"{path}: a policy needs a model"
     first = known.setdefault(policy.id, index)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from dse_cli.contracts.errors import UsageError
+from dse_cli.contracts.errors import SpecError, UsageError
 from dse_cli.contracts.project import EMBEDDED_ALIASES, ProjectSpec
 from dse_cli.project.schema_view import SchemaView
 from dse_cli.project.suggest import did_you_mean
@@ -34,6 +34,8 @@ class Origin(NamedTuple):
     detail: str = ""
 
     def __str__(self) -> str:
+        if self.detail.startswith(f"{self.source}:"):
+            return self.detail  # a file that is called like the kind of place, with a line
         return f"{self.source} ({self.detail})" if self.detail else self.source
 
 
@@ -109,6 +111,7 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     user = load_user_config(user_config_path(environ))
+    _refuse_own_trust(user, root)
     layers = [
         _command_line(overrides or Overrides()),
         _environment(environ),
@@ -125,6 +128,42 @@ def load_settings(
     )
     _check_model(settings, spec)
     return settings
+
+
+def gate_rows(spec: ProjectSpec, document: YamlDocument) -> list[SettingRow]:
+    """Return the settings of the gate: only ``dse.yaml`` and the defaults decide them."""
+    rows: list[SettingRow] = []
+    _add_rows(rows, spec.gate, ("gate",), document, is_written="gate" in spec.model_fields_set)
+    return rows
+
+
+def _add_rows(
+    rows: list[SettingRow],
+    group: BaseModel,
+    loc: tuple[str, ...],
+    document: YamlDocument,
+    *,
+    is_written: bool,
+) -> None:
+    for name in type(group).model_fields:
+        value, place = getattr(group, name), (*loc, name)
+        written = is_written and name in group.model_fields_set
+        if isinstance(value, BaseModel):
+            _add_rows(rows, value, place, document, is_written=written)
+        else:
+            origin = _in_file("dse.yaml", document, place) if written else Origin("default")
+            rows.append(SettingRow(".".join(place), value, origin))
+
+
+def _refuse_own_trust(user: UserFile, root: Path | None) -> None:
+    """Refuse ``allow_code`` in a file of the project that the environment names as the user's."""
+    if root is None or user.config is None or user.document is None or not user.config.allow_code:
+        return
+    if user.path.resolve().is_relative_to(root.resolve()):
+        message = "a file of the project says that the project's code may run"
+        hint = "a project cannot trust itself: pass --allow-code, or keep the file outside of it"
+        loc: Loc = ("allow_code",)
+        raise SpecError([user.document.diagnostic(loc, "code-not-allowed", message, hint)])
 
 
 def _command_line(overrides: Overrides) -> _Layer:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from dse_cli.project.pattern_words import pattern_hint
 from dse_cli.project.source_text import mask_secrets
 from dse_cli.project.suggest import did_you_mean
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from dse_cli.contracts.diagnostic import Diagnostic
     from dse_cli.project.document import Document, Loc
     from dse_cli.project.placed_error import PlacedError
@@ -22,6 +25,11 @@ _SIZE_ERRORS: Final = frozenset(
     {"too_short", "too_long", "string_too_short", "string_too_long", "finite_number"}
 )
 _NUMBER_LIKE: Final = re.compile(r"[-+]?[0-9._]+([eE][-+]?[0-9]+)?|0[xo][0-9a-fA-F]+")
+_NO_NUMBERS: Final = frozenset({".nan", "nan", ".inf", "inf", "infinity"})
+#: What the items of a list are, and where all of them are described.
+_KINDS: Final = {"signals": "metric", "penalties": "penalty"}
+_KINDS_DESCRIBED: Final = "docs/metrics.md"
+_MOST_NAMED: Final = 6
 _BOOLEAN_LIKE: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
@@ -47,6 +55,12 @@ def explain(placed: PlacedError, document: Document, view: SchemaView) -> Diagno
     if kind in ("value_error", "assertion_error"):
         return _own_words(placed, document)
     return _wrong_value(placed, document, view)
+
+
+def said(error: ErrorDetails) -> str:
+    """Return the message of one Pydantic error, without what Pydantic puts before our own words."""
+    cause = error.get("ctx", {}).get("error")
+    return str(cause) if cause is not None else error["msg"].removeprefix("Value error, ")
 
 
 def value_at(document: Document, loc: Loc) -> Any:
@@ -91,7 +105,7 @@ def _bad_key(placed: PlacedError, document: Document) -> Diagnostic:
     context = placed.error.get("ctx", {})
     hint = None
     if "pattern" in context:
-        hint = f"it must match {context['pattern']}"
+        hint = pattern_hint(str(context["pattern"]))
     elif "expected" in context:
         listed = re.findall(r"'([^']*)'", str(context["expected"]))
         hint = did_you_mean(str(placed.loc[-1]), listed, otherwise="expected one of")
@@ -105,7 +119,8 @@ def _unknown_kind(placed: PlacedError, document: Document, view: SchemaView) -> 
     known = view.keys(loc, document.value)
     if not isinstance(value, dict) or not value:
         message = f"{_subject(loc)} must be a mapping with one key, but is {_got(value)}"
-        return document.diagnostic(loc, "wrong-type", message, _one_of(known))
+        hint = _one_of(known) if _kind_at(loc) is None else _some(known)
+        return document.diagnostic(loc, "wrong-type", message, hint)
     context = placed.error.get("ctx", {})
     field = str(context.get("discriminator", "")).strip("'")
     tags = re.findall(r"'([^']*)'", str(context.get("expected_tags", ""))) or known
@@ -114,6 +129,11 @@ def _unknown_kind(placed: PlacedError, document: Document, view: SchemaView) -> 
         message = f"{field!r} is {_shown(str(value[field]))}, which is not known"
         return document.diagnostic((*loc, field), "wrong-value", message, hint)
     key = next(iter(value))
+    kind = _kind_at(loc)
+    if kind is not None:
+        message = f"unknown {kind} {_shown(str(key))}"
+        hint = did_you_mean(str(key), tags) or _some(tags)
+        return document.diagnostic((*loc, key), "unknown-key", message, hint, key=True)
     hint = did_you_mean(str(key), tags, otherwise="expected one of")
     message = f"unknown key {_shown(str(key))}{_inside((*loc, key))}"
     return document.diagnostic((*loc, key), "unknown-key", message, hint, key=True)
@@ -121,8 +141,7 @@ def _unknown_kind(placed: PlacedError, document: Document, view: SchemaView) -> 
 
 def _own_words(placed: PlacedError, document: Document) -> Diagnostic:
     """A check of the contract itself: its message is already written for people."""
-    cause = placed.error.get("ctx", {}).get("error")
-    message = str(cause) if cause is not None else placed.error["msg"]
+    message = said(placed.error)
     loc = placed.loc
     value = value_at(document, loc)
     if isinstance(value, dict):
@@ -149,7 +168,12 @@ def _wrong_value(placed: PlacedError, document: Document, view: SchemaView) -> D
     if placed.kind == "string_pattern_mismatch":
         pattern = placed.error.get("ctx", {}).get("pattern", "")
         message = f"{_subject(loc)} cannot be {_got(value)}"
-        return document.diagnostic(loc, "wrong-value", message, f"it must match {pattern}")
+        return document.diagnostic(loc, "wrong-value", message, pattern_hint(str(pattern)))
+    numeric = view.types(loc, document.value) & {"integer", "number"}
+    if numeric and isinstance(value, str) and value.casefold().lstrip("+-") in _NO_NUMBERS:
+        message = f"{_subject(loc)} is not a number: {_shown(value)}"
+        hint = f"write a number such as {'0.5' if 'number' in numeric else '1'}"
+        return document.diagnostic(loc, "wrong-type", message, hint)
     expected = view.expected(loc, document.value)
     if expected is None:
         message = f"{_subject(loc)}: {_lowered(placed.error['msg'])}, but is {_got(value)}"
@@ -218,6 +242,17 @@ def _shown(text: str) -> str:
 
 def _one_of(known: list[str]) -> str | None:
     return f"expected one of: {', '.join(known)}" if known else None
+
+
+def _kind_at(loc: Loc) -> str | None:
+    """Return what an item of a list of kinds is called; None for any other place."""
+    return _KINDS.get(str(loc[-2])) if len(loc) > 1 and isinstance(loc[-1], int) else None
+
+
+def _some(known: list[str]) -> str:
+    more = len(known) - _MOST_NAMED
+    rest = f" and {more} more" if more > 0 else ""
+    return f"one of {', '.join(known[:_MOST_NAMED])}{rest}: see {_KINDS_DESCRIBED}"
 
 
 def _lowered(message: str) -> str:

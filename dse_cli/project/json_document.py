@@ -134,7 +134,7 @@ def _lines(source: SourceText) -> JsonLines:
     for number, line in enumerate(_split(source.text), start=1):
         if not line.strip(" \t\r"):
             continue
-        value, found = _decode(SourceText(source.name, line, number))
+        value, found = _decode(SourceText(source.name, line, number), unit="line")
         problems += found
         rows.append(JsonLine(number, value))
     raise_sorted(problems)
@@ -150,7 +150,7 @@ class _Refused(ValueError):  # noqa: N818 - never leaves this module
     """The fast reader met something that the careful one has to explain."""
 
 
-def _decode(source: SourceText) -> tuple[Any, list[Diagnostic]]:
+def _decode(source: SourceText, *, unit: str = "file") -> tuple[Any, list[Diagnostic]]:
     """Return the value and what is wrong with it."""
     text = source.text
     try:
@@ -161,7 +161,7 @@ def _decode(source: SourceText) -> tuple[Any, list[Diagnostic]]:
         suspicious = text.count("[") + text.count("{") > MAX_DEPTH or _HALF_PAIR.search(text)
         if not suspicious or _is_sound(value, 1):
             return value, []
-    node, problems = scan_json(source)
+    node, problems = scan_json(source, unit=unit)
     return node.to_value(), problems
 
 

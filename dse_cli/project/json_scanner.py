@@ -27,9 +27,13 @@ _WORD: Final = re.compile(r"-?[A-Za-z_]+|[+.][0-9.]+")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
-def scan_json(source: SourceText) -> tuple[Node, list[Diagnostic]]:
-    """Return the tree of a JSON text and all problems; the tree is partial when there are some."""
-    scanner = _Scanner(source)
+def scan_json(source: SourceText, *, unit: str = "file") -> tuple[Node, list[Diagnostic]]:
+    """Return the tree of a JSON text and all problems; the tree is partial when there are some.
+
+    Args:
+        unit: what messages call the text: the ``file``, or a ``line`` of JSONL.
+    """
+    scanner = _Scanner(source, unit)
     try:
         return scanner.whole(), scanner.problems
     except _SyntaxStop as stop:
@@ -46,8 +50,9 @@ class _SyntaxStop(Exception):  # noqa: N818 - control flow inside this module
 
 
 class _Scanner:
-    def __init__(self, source: SourceText) -> None:
+    def __init__(self, source: SourceText, unit: str) -> None:
         self.source = source
+        self.unit = unit
         self.text = source.text
         self.at = 0
         self.problems: list[Diagnostic] = []
@@ -55,11 +60,14 @@ class _Scanner:
     def whole(self) -> Node:
         self._space()
         if self.at >= len(self.text):
-            raise _SyntaxStop(0, "the file is empty, expected a JSON value", code="empty-file")
+            raise _SyntaxStop(
+                0, f"the {self.unit} is empty, expected a JSON value", code="empty-file"
+            )
         node = self._value(1)
         self._space()
         if self.at < len(self.text):
-            raise _SyntaxStop(self.at, "expected the end of the file after the JSON value")
+            message = f"expected the end of the {self.unit} after the JSON value"
+            raise _SyntaxStop(self.at, message)
         return node
 
     def _space(self) -> None:
@@ -140,7 +148,7 @@ class _Scanner:
         self.at += 1
 
     def _fail(self, words: str) -> NoReturn:
-        found = repr(self._peek()) if self._peek() else "the end of the file"
+        found = repr(self._peek()) if self._peek() else f"the end of the {self.unit}"
         hint = "use double quotes" if self._peek() == "'" else None
         raise _SyntaxStop(self.at, f"expected {words}, found {found}", hint)
 

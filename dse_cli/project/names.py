@@ -56,7 +56,7 @@ def resolve_name(name: str, candidates: Mapping[str, str], *, what: str = "signa
         raise UsageError(f"{name!r} means more than one {what}: {listed}", hint="write more of it")
     if not candidates:
         raise UsageError(f"no {what} {name!r}: the project has none")
-    words = [*candidates, *candidates.values()]
+    words = _unambiguous([*candidates, *candidates.values()])
     hint = did_you_mean(name, words) or f"there are: {', '.join(sorted(candidates))}"
     raise UsageError(f"no {what} {name!r}", hint=hint)
 
@@ -77,6 +77,11 @@ def resolve_reference(reference: str, candidates: Mapping[str, str], *, what: st
         return named[0]
     if reference in candidates:
         return reference
-    words = [word for pair in candidates.items() for word in pair if word]
+    words = _unambiguous([word for pair in candidates.items() for word in pair if word])
     hint = did_you_mean(reference, words, otherwise="there are")
     raise UsageError(f"no {what} {reference!r}", hint=hint)
+
+
+def _unambiguous(words: list[str]) -> list[str]:
+    """Return the words that mean one thing: no other is worth suggesting."""
+    return [word for word in words if words.count(word) == 1]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dse_cli.canonical import short
-from dse_cli.report.eval_text import judge_text
+from dse_cli.report.eval_words import judge_text
 
 if TYPE_CHECKING:
     from dse_cli.contracts.artifact import CompiledArtifact

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from dse_cli.contracts.diagnostic import Diagnostic
 from dse_cli.evaluation.summary import PASSES
-from dse_cli.report.eval_text import reward_text
+from dse_cli.report.eval_words import reward_text
 from dse_cli.report.plain import counted, one_line
 
 if TYPE_CHECKING:

@@ -25,6 +25,8 @@ def eval_document(report: EvalReport, verdict: EvalVerdict) -> dict[str, Any]:
         "split": report.split,
         "rows": len(report.rows),
         "groups": report.groups,
+        "split_rows": report.split_rows,
+        "filters": report.filters,
         "rollouts": report.rollouts,
         "seed": report.seed,
         "against": None if baseline is None else baseline.compiled_id,
@@ -73,11 +75,13 @@ def _measured(measured: Measured) -> dict[str, Any]:
 
 def _compared(comparison: Comparison | None) -> dict[str, Any]:
     if comparison is None:
-        return {"comparison": None, "rows_won": None, "rows_lost": None, "usage_difference": None}
+        names = ("comparison", "rows_won", "rows_lost", "slice_differences", "usage_difference")
+        return dict.fromkeys(names)
     return {
         "comparison": comparison.test.model_dump(mode="json"),
         "rows_won": _pairs(comparison.rows.won),
         "rows_lost": _pairs(comparison.rows.lost),
+        "slice_differences": [pair._asdict() for pair in comparison.slices],
         "usage_difference": {
             "tokens": comparison.tokens,
             "cost_nano_usd": comparison.cost_nano_usd,

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Final
 from dse_cli.canonical import short
 from dse_cli.evaluation.gate.verdict import gate_line
 from dse_cli.evaluation.summary import PASSES
-from dse_cli.report.eval_text import (
+from dse_cli.evaluation.views.words import signed
+from dse_cli.report.eval_words import (
     cost_text,
     delta_text,
     interval_text,
     judge_text,
     outcome_text,
     reward_text,
+    rows_text,
     tokens_text,
     won_text,
 )
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 #: Rows, slices and pairs listed in each section; the rest is counted.
 MOST_ROWS: Final = 20
+_LONGEST: Final = 2_000  #: characters of one foreign text
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>|~#$@!&])")
 
 
@@ -90,14 +93,10 @@ def _named(measured: Measured) -> str:
 
 
 def _facts(report: EvalReport) -> str:
-    groups = report.groups
-    clusters = "" if groups is None else f" in {counted(groups, 'group')}"
-    rollouts = "" if report.rollouts == 1 else f", {report.rollouts} rollouts a row"
     charged, paid = report.charged, report.paid
     return (
-        f"{counted(len(report.rows), 'row')} of {report.split}{clusters}{rollouts}, "
-        f"seed {report.seed}; {counted(charged.calls, 'model call')} ({_money(charged)}) charged, "
-        f"{paid.calls:,} ({_money(paid)}) paid."
+        f"{_escaped(rows_text(report))}; {counted(charged.calls, 'model call')} "
+        f"({_money(charged)}) charged, {paid.calls:,} ({_money(paid)}) paid."
     )
 
 
@@ -143,17 +142,7 @@ def _breakdown(measured: Measured) -> Iterator[str]:
         yield (
             f"pass@{k} {points(repeat.pass_at_k)}, pass^{k} {points(repeat.pass_hat_k)}{consistent}"
         )
-    parts = [(name, mean, None) for name, mean in summary.signals.items()]
-    parts = parts if len(parts) > 1 else []
-    slices = [(f"tag {tag}", part.mean, part.n) for tag, part in summary.slices.items()]
-    if parts or slices:
-        yield ""
-        yield "| part | mean | n |"
-        yield "|---|--:|--:|"
-        listed: list[tuple[str, float, int | None]] = [*parts, *slices]
-        for name, mean, n in listed[:MOST_ROWS]:
-            yield f"| {_escaped(name)} | {points(mean)} | {'' if n is None else n} |"
-        yield from _rest(len(listed), "part")
+    yield from _parts(measured)
     for name, judge in (summary.judges or {}).items():
         yield ""
         yield f"Judge {_escaped(judge_text(name, judge))}."
@@ -165,6 +154,32 @@ def _breakdown(measured: Measured) -> Iterator[str]:
             expected, got = _escaped(one_line(pair.expected, 60)), _escaped(one_line(pair.got, 60))
             yield f"| {_escaped(pair.signal)} | {expected} | {got} | {pair.cells} |"
         yield from _rest(len(measured.confusion), "pair")
+
+
+def _parts(measured: Measured) -> Iterator[str]:
+    """Yield signals and slices; compared, slices have both means over the rows of both."""
+    summary, comparison = measured.summary, measured.comparison
+    pairs = {} if comparison is None else {pair.tag: pair for pair in comparison.slices}
+    rows: list[list[str]] = []
+    if len(summary.signals) > 1:
+        rows += [[_escaped(name), points(mean), "", "", ""] for name, mean in
+                 summary.signals.items()]  # fmt: skip
+    for tag, part in summary.slices.items():
+        name, pair = _escaped(f"tag {tag}"), pairs.get(tag)
+        if pair is None:
+            rows.append([name, points(part.mean), "", "", str(part.n)])
+        else:
+            means = [points(pair.mean), points(pair.other), signed(pair.delta)]
+            rows.append([name, *means, str(pair.n)])
+    if not rows:
+        return
+    yield ""
+    yield "| part | mean | baseline | delta | n |" if comparison else "| part | mean | n |"
+    yield "|---|--:|--:|--:|--:|" if comparison else "|---|--:|--:|"
+    for name, mean, other, delta, n in rows[:MOST_ROWS]:
+        cells = [name, mean, other, delta, n] if comparison else [name, mean, n]
+        yield f"| {' | '.join(cells)} |"
+    yield from _rest(len(rows), "part")
 
 
 def _imperfect(measured: Measured) -> Iterator[str]:
@@ -192,5 +207,5 @@ def _rest(count: int, word: str) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    """Return a text that Markdown shows as it is: what a model wrote is data."""
-    return _SPECIAL.sub(r"\\\1", text)
+    """Return a text on one line that Markdown shows as it is: what a model wrote is data."""
+    return _SPECIAL.sub(r"\\\1", one_line(text, _LONGEST))

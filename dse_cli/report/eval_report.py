@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from dse_cli.evaluation.views.confusion import Confusion
     from dse_cli.evaluation.views.outcomes import Outcomes
     from dse_cli.evaluation.views.paired_rows import PairedRows
+    from dse_cli.evaluation.views.paired_slices import SlicePair
     from dse_cli.lm.meter import Tally
 
-EvalOutcome = Literal["evaluated", "under_threshold", "regression", "infrastructure"]
+EvalOutcome = Literal["evaluated", "under_threshold", "regression", "infrastructure", "metric"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Comparison:
         against: how the other one is called.
         test: the paired difference and its interval.
         rows: the rows won and lost.
+        slices: both means for each tag.
         tokens, cost_nano_usd: used more (or less, when negative) than the other; None when either
             is unknown.
     """
@@ -34,6 +36,7 @@ class Comparison:
     against: str
     test: PairedTest
     rows: PairedRows = field(repr=False)
+    slices: tuple[SlicePair, ...] = field(repr=False)
     tokens: int | None
     cost_nano_usd: int | None
 
@@ -71,6 +74,9 @@ class EvalReport:
         name: folder of the signature.
         split: whose rows were measured.
         rows: the selected rows, in id order.
+        split_rows: how many rows the split has.
+        filters: what selected them, as written on the command line; nothing for the whole split.
+        output_fields: of the signature, in its order.
         rollouts: samples a row.
         seed: of sampling and intervals.
         measured: the policy, or with ``--model`` one line an alias.
@@ -81,6 +87,9 @@ class EvalReport:
     name: str
     split: str
     rows: tuple[Row, ...] = field(repr=False)
+    split_rows: int
+    filters: str
+    output_fields: tuple[str, ...]
     rollouts: int
     seed: int
     measured: tuple[Measured, ...]
@@ -123,10 +132,12 @@ class EvalMessage(NamedTuple):
     Attributes:
         outcome: the word for it.
         text: one sentence with the numbers.
+        label: of the line of the table that it is about.
     """
 
     outcome: EvalOutcome
     text: str
+    label: str = ""
 
     def __str__(self) -> str:
         return f"{self.outcome.replace('_', ' ')}: {self.text}"
@@ -144,3 +155,11 @@ class EvalVerdict(NamedTuple):
     outcome: EvalOutcome = "evaluated"
     exit_code: ExitCode = ExitCode.DONE
     messages: tuple[EvalMessage, ...] = ()
+
+    def of(self, measured: Measured, report: EvalReport) -> EvalVerdict:
+        """Return the part that is about one line; what is about none of them is about each."""
+        others = {line.label for line in report.measured} - {measured.label}
+        messages = tuple(message for message in self.messages if message.label not in others)
+        if not messages:
+            return EvalVerdict()
+        return EvalVerdict(messages[0].outcome, self.exit_code, messages)

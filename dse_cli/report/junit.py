@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from dse_cli.evaluation.summary import PASSES
-from dse_cli.report.eval_text import cost_text, tokens_text
+from dse_cli.report.eval_words import cost_text, tokens_text
 from dse_cli.report.plain import points
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _suite(
         name += f".{measured.alias}"
     suite = Element("testsuite", {"name": _xml(name)})
     properties = SubElement(suite, "properties")
-    for key, value in _properties(report, verdict, measured):
+    for key, value in _properties(report, verdict.of(measured, report), measured):
         SubElement(properties, "property", {"name": key, "value": _xml(value)})
     by_row: dict[str, list[Cell]] = {}
     for cell in measured.cells:

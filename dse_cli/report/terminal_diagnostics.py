@@ -21,6 +21,8 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 
+from dse_cli.report.plain import ACTIONS_COMMAND, DISARMED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -131,7 +133,7 @@ def _visible(text: str) -> str:
 
 
 def _safe(text: str) -> str:
-    return _UNSAFE.sub(_escape, text)
+    return _UNSAFE.sub(_escape, text).replace(ACTIONS_COMMAND, DISARMED)
 
 
 def _escape(match: re.Match[str]) -> str:

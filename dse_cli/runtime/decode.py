@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dse_cli.canonical import NotCanonicalError, canonical_bytes
+from dse_cli.contracts.schema import DEEPEST, nests_deeper
 
 if TYPE_CHECKING:
     from dse_cli.contracts.params import DecodeMode
@@ -19,7 +20,7 @@ PROBLEM_CHARS = 1_000
 
 #: Open braces beyond which a text is not mended: a model that fell into repeating one character,
 #: over which json-repair would spend seconds.
-DEEPEST = 100
+MOST_OPEN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,10 @@ def preview(text: str) -> str:
 def _checked(value: Any, text: str, checker: Checker) -> Decoded | DecodeFailure:
     if not isinstance(value, dict):
         return DecodeFailure(f"expected one JSON object; the text began: {preview(text)}")
+    if nests_deeper(value):
+        return DecodeFailure(
+            f"nested more than {DEEPEST} levels deep; the text began: {preview(text)}"
+        )
     try:
         # Outputs are hashed and shown to metrics: 1e999, 2^53 + 1 and half a surrogate pair are
         # spelled in JSON but have no exact value.
@@ -162,7 +167,7 @@ def _mended(part: str) -> Any:
     except _DuplicateKeyError:
         raise
     except (ValueError, RecursionError):
-        if part.count("{") - part.count("}") > DEEPEST:
+        if part.count("{") - part.count("}") > MOST_OPEN:
             return None
         import json_repair
 

@@ -12,6 +12,7 @@ from dse_cli.contracts.errors import CallTimeoutError, ProviderError, UsageError
 from dse_cli.contracts.evaluation import CellError
 from dse_cli.contracts.lm import NANO, LmRequest, LmResponse, Message, ModelIdentity
 from dse_cli.contracts.prompt_ir import ToolPolicyBlock
+from dse_cli.project.suggest import did_you_mean
 from dse_cli.runtime.decode import PROBLEM_CHARS, Decoded, DecodeFailure, decode
 from dse_cli.runtime.prediction import Prediction, UsageTally
 from dse_cli.runtime.render import prepare
@@ -311,9 +312,16 @@ def check_input(policy: Policy, value: Mapping[str, Any]) -> None:
         raise UsageError(f"the input has no exact JSON form: {error}") from None
     if policy.signature.input_checker.fits(value):
         return
+    fields = policy.signature.input_schema.get("properties", {})
+    is_closed = policy.signature.input_schema.get("additionalProperties") is False
+    if is_closed and (unknown := [name for name in value if name not in fields]):
+        raise UsageError(
+            f"{policy.signature.id} has no input field {unknown[0]!r}",
+            hint=did_you_mean(unknown[0], fields, otherwise="the input has the fields"),
+        )
     problem = policy.signature.input_checker.problems(value)[0]
     where = ".".join(map(str, problem.location)) or "the input"
-    expected = ", ".join(policy.signature.input_schema.get("properties", {}))
+    expected = ", ".join(fields)
     raise UsageError(
         f"{where} does not fit {policy.signature.id}: {problem.message}",
         hint=f"the input has the fields: {expected}" if expected else None,

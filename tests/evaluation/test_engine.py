@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dse_cli.contracts.errors import InfrastructureError
+from dse_cli.contracts.errors import ExitCode, InfrastructureError, MetricFailedError
 from dse_cli.contracts.evaluation import Cell, CellError, CellUsage
 from dse_cli.evaluation.engine import HOPELESS_AFTER, Engine
 from dse_cli.evaluation.executor import CellTask
@@ -200,6 +200,27 @@ def test_more_outages_than_the_limit_end_the_run_and_name_the_first_row() -> Non
     assert "2 of 10" in stopped.value.message
     assert "r003 is down" in stopped.value.message
     assert "--resume" in (stopped.value.hint or "")
+
+
+def test_a_metric_that_fails_is_a_mistake_that_trying_again_does_not_mend() -> None:
+    failed = failing("r003", "r007", kind="metric")
+    for limit in (0.1, 1.0):
+        rows = ROWS if limit < 1 else make_rows(8)
+        runner = FakeRunner(failed if limit < 1 else lambda task: outage(task, kind="metric"))
+        with pytest.raises(MetricFailedError, match="cannot be scored: on r00") as stopped:
+            evaluate(make_engine(runner, max_error_rate=limit), ONE, rows)
+        assert stopped.value.exit_code == ExitCode.USAGE
+        assert "trying again does not help" in (stopped.value.hint or "")
+        assert "--resume" not in (stopped.value.hint or "")
+
+
+def test_metric_errors_among_outages_are_an_outage() -> None:
+    def cell(task: CellTask) -> Cell:
+        kind = {"r003": "metric", "r007": "provider"}.get(task.row.id)
+        return make_cell(task) if kind is None else outage(task, kind=kind)
+
+    with pytest.raises(InfrastructureError, match="metric, provider"):
+        evaluate(make_engine(FakeRunner(cell), max_error_rate=0.1), ONE, ROWS)
 
 
 def test_a_decode_failure_scores_and_is_no_outage() -> None:

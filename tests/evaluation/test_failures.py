@@ -132,6 +132,8 @@ def test_exactly_as_many_as_fit_are_all_there() -> None:
         ("regex:a#2", "a"),
         ("regex:#x", "#x"),
         ("python:check", None),
+        ("judge:queue", None),
+        ("pairwise_judge:@acme/desk/Pair.v1", None),
     ],
 )
 def test_the_field_is_read_from_the_id_of_a_signal(signal: str, field: str | None) -> None:

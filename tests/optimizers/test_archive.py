@@ -84,3 +84,13 @@ def test_an_outage_on_a_hard_row_does_not_help() -> None:
     assert archive.best() is first
     assert archive.is_better(first, second)
     assert not archive.is_better(second, first)
+
+
+def test_a_row_without_an_answer_is_not_among_those_that_a_mean_is_over() -> None:
+    archive = archive_of((CANDIDATES[0], 0.5, 1))
+    (first,) = archive
+    late = archive.add(CANDIDATES[1], "late", None)
+    archive._matrix.put(Cell(CANDIDATES[1].id, ROWS[0].id, ROWS[0].hash, 0, 1.0))
+    assert (archive.scored(first), archive.scored(late)) == (2, 0)
+    archive._matrix.put(Cell(CANDIDATES[1].id, ROWS[1].id, ROWS[1].hash, 0, None))
+    assert (archive.mean(late), archive.scored(late)) == (1.0, 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dse_cli.contracts.errors import SpecError, UsageError
-from dse_cli.project.config import Overrides, Settings, load_settings
+from dse_cli.project.config import Overrides, Settings, gate_rows, load_settings
 from dse_cli.project.project import Project
 
 
@@ -64,7 +64,7 @@ def test_every_setting_says_where_it_came_from(home: Path) -> None:
 
 
 def test_a_setting_of_the_project_names_its_line(home: Path) -> None:
-    assert str(settings_of(home).origins["concurrency"]) == "dse.yaml (dse.yaml:4)"
+    assert str(settings_of(home).origins["concurrency"]) == "dse.yaml:4"
 
 
 @pytest.mark.parametrize(
@@ -141,3 +141,28 @@ def test_settings_exist_outside_a_project(home: Path) -> None:
     settings = load_settings(environ={"DSE_CONFIG": str(home / "none.yaml")})
     assert set(settings.origins) == {row.name for row in settings.rows()}
     assert settings.cache_dir.is_absolute()
+
+
+def test_a_file_of_the_project_is_no_users_own_configuration(home: Path) -> None:
+    inside = home / "project" / "config.yaml"
+    inside.write_text("dse: user_config/v1\nallow_code: true\n", encoding="utf-8")
+    (home / "link.yaml").symlink_to(inside)
+    for path in (inside, home / "link.yaml"):
+        with pytest.raises(SpecError, match="the project's code may run") as caught:
+            settings_of(home, {"DSE_CONFIG": str(path)})
+        assert caught.value.diagnostics[0].line == 2
+    inside.write_text("dse: user_config/v1\nconcurrency: 3\n", encoding="utf-8")
+    assert settings_of(home, {"DSE_CONFIG": str(inside)}).concurrency == 3
+
+
+def test_the_settings_of_the_gate_say_where_they_came_from(home: Path) -> None:
+    file = home / "project" / "dse.yaml"
+    file.write_text(file.read_text() + "gate:\n  alpha: 0.1\n  guards: {tokens: 0.5}\n")
+    project = Project.open(home / "project", environ={})
+    rows = {
+        row.name: (row.value, str(row.origin)) for row in gate_rows(project.spec, project.document)
+    }
+    assert rows["gate.alpha"] == (0.1, "dse.yaml:6")
+    assert rows["gate.guards.tokens"] == (0.5, "dse.yaml:7")
+    assert rows["gate.guards.slices"] == (True, "default")
+    assert rows["gate.non_inferiority"] == (None, "default")

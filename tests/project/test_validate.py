@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import random
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import Field, ValidationError, field_validator
 
 from dse_cli.contracts.base import Contract, Items
 from dse_cli.contracts.dataset import DatasetSpec
@@ -15,7 +16,9 @@ from dse_cli.contracts.errors import SpecError
 from dse_cli.contracts.job import CompileJob
 from dse_cli.contracts.project import ProjectSpec
 from dse_cli.contracts.signature import SignatureSpec
-from dse_cli.project.json_document import parse_json
+from dse_cli.project.explain import said
+from dse_cli.project.json_document import parse_json, parse_jsonl
+from dse_cli.project.pattern_words import pattern_hint
 from dse_cli.project.validate import validate
 from dse_cli.project.yaml_document import parse_yaml
 
@@ -379,3 +382,95 @@ def test_a_mutated_file_is_read_or_refused_with_positions_inside(seed: int) -> N
         assert 1 <= one.column <= len(lines[one.line - 1]) + 1
         assert one.source == lines[one.line - 1]
         assert one.message
+
+
+# --- words for what people write ----------------------------------------------------------------
+
+JOB = """\
+dse: compile_job/v1
+dataset: d
+models: {main: a}
+optimizer: {id: authored.v1}
+budget: {max_lm_calls: 3}
+reward: {signals: [%s]}
+"""
+
+
+def signal(text: str) -> Diagnostic:
+    return problem(JOB % text, CompileJob)
+
+
+def test_an_unknown_metric_is_called_one() -> None:
+    found = signal("{exact_mach: 1}")
+    assert found.message == "unknown metric 'exact_mach'"
+    assert found.hint == "did you mean 'exact_match'?"
+    far = signal("{qqqqq: 1}")
+    assert far.hint is not None
+    assert far.hint.endswith(" more: see docs/metrics.md")
+    assert far.hint.count(",") == 5
+
+
+@pytest.mark.parametrize("word", [".nan", ".inf", "-.inf", "NaN"])
+def test_a_weight_that_is_no_number_is_said_to_be_none(word: str) -> None:
+    found = signal(f"{{exact_match: {{weight: {word}}}}}")
+    assert found.message == f"'weight' is not a number: '{word}'"
+    assert found.hint == "write a number such as 0.5"
+    assert (
+        "is not a number; write a weight such as 0.5" in signal(f"{{exact_match: {word}}}").message
+    )
+
+
+def test_a_pattern_is_shown_as_a_sentence_with_an_example() -> None:
+    found = signal("{python: {call: 'metrics:f', weight: 1}}")
+    assert found.hint is not None
+    assert "for example 'metrics.py:polite'" in found.hint
+    key = problem(project("models: {A b: {model: openai/x}}"))
+    assert key.hint is not None
+    assert "for example 'small'" in key.hint
+
+
+def patterns(schema: Any) -> set[str]:
+    if isinstance(schema, list):
+        return set().union(*map(patterns, schema))
+    if not isinstance(schema, dict):
+        return set()
+    own = {schema["pattern"]} if isinstance(schema.get("pattern"), str) else set()
+    keys = set(schema.get("patternProperties", {}))
+    return own.union(keys, *map(patterns, schema.values()))
+
+
+@pytest.mark.parametrize("contract", [ProjectSpec, SignatureSpec, DatasetSpec, CompileJob])
+def test_every_pattern_of_a_file_that_people_write_has_words(contract: type[Contract]) -> None:
+    found = patterns(contract.model_json_schema())
+    assert found
+    for pattern in found:
+        hint = pattern_hint(pattern)
+        assert pattern not in hint
+        for example in re.findall("for example '([^']*)'", hint):
+            assert re.search(pattern, example), (pattern, example)
+
+
+def test_pydantic_never_puts_its_words_before_ours() -> None:
+    class Odd(Contract):
+        name: str
+
+        @field_validator("name")
+        @classmethod
+        def _check(cls, value: str) -> str:
+            raise ValueError("too odd")
+
+    with pytest.raises(ValidationError) as refused:
+        Odd.model_validate({"name": "x"})
+    (error,) = refused.value.errors()
+    assert "Value error" in error["msg"]
+    assert said(error) == "too odd"
+    assert said({**error, "ctx": {}}) == "too odd"
+
+
+def test_a_line_of_jsonl_ends_with_the_line_and_not_with_the_file() -> None:
+    with pytest.raises(SpecError) as refused:
+        parse_jsonl('{"a": 1\n{"a": 2}\n', name="rows.jsonl")
+    (found,) = refused.value.diagnostics
+    assert (found.line, found.message) == (1, "expected ',' or '}', found the end of the line")
+    with pytest.raises(SpecError, match="the end of the file"):
+        parse_json('{"a": 1', name="x.json")

@@ -13,6 +13,7 @@ from dse_cli.evaluation.summary import summarize
 from dse_cli.evaluation.views.confusion import confusion_pairs
 from dse_cli.evaluation.views.outcomes import outcomes_of
 from dse_cli.evaluation.views.paired_rows import paired_rows
+from dse_cli.evaluation.views.paired_slices import paired_slices
 from dse_cli.lm.meter import Tally
 from dse_cli.report.eval_report import (
     Comparison,
@@ -92,6 +93,7 @@ def compared(ours: Measured, theirs: Measured) -> Measured:
         against=theirs.label,
         test=paired_test(left, right, seed=7, level=0.05),
         rows=paired_rows(left, right),
+        slices=paired_slices(left, right, {row.id: row.tags for row in ROWS}),
         tokens=-40,
         cost_nano_usd=1_500_000,
     )
@@ -110,13 +112,20 @@ def answered(*got: str | None, rollout: int = 0) -> list[Cell]:
 
 
 def report(
-    *lines: Measured, baseline: Measured | None = None, rows: tuple[Row, ...] = ROWS
+    *lines: Measured,
+    baseline: Measured | None = None,
+    rows: tuple[Row, ...] = ROWS,
+    split_rows: int | None = None,
+    filters: str = "",
 ) -> EvalReport:
     calls = Tally(calls=8, prompt_tokens=800, completion_tokens=40, cost_nano_usd=16_000_000)
     return EvalReport(
         name="route",
         split="val",
         rows=rows,
+        split_rows=split_rows or len(rows),
+        filters=filters,
+        output_fields=("queue",),
         rollouts=max(cell.rollout for line in lines for cell in line.cells) + 1,
         seed=7,
         measured=lines,

@@ -29,10 +29,10 @@ Against default: -33.3 points (66.7 -> 33.3, n = 3, paired, p = 0.750, 95 % CI -
 
 3 answers: 1 perfect, 2 imperfect; 1 without an answer (provider 1).
 
-| part | mean | n |
-|---|--:|--:|
-| tag even | 50.0 | 2 |
-| tag odd | 0.0 | 1 |
+| part | mean | baseline | delta | n |
+|---|--:|--:|--:|--:|
+| tag even | 50.0 | 50.0 | +0.0 | 2 |
+| tag odd | 0.0 | 100.0 | -100.0 | 1 |
 
 | signal | expected | got | cells |
 |---|---|---|--:|
@@ -77,3 +77,17 @@ def test_what_a_model_wrote_is_shown_and_not_rendered() -> None:
     assert text.count("</details>") == 1  # ours
     assert "**bold**" not in text
     assert "\\@someone" in text
+
+
+def test_a_tag_of_two_lines_does_not_break_the_table() -> None:
+    odd = Row("r1", {}, {}, "val", tags=("a\nb|c",))
+    text = eval_markdown(
+        report(measured("default", [cell(odd, "billing")], rows=(odd,)), rows=(odd,)), EvalVerdict()
+    )
+    assert "| tag a b\\|c | " in text
+
+
+def test_it_says_which_rows_of_which_split_were_measured() -> None:
+    line = measured("default", [cell(row, "billing") for row in ROWS])
+    text = eval_markdown(report(line, split_rows=75, filters="--limit 4"), EvalVerdict())
+    assert "4 of 75 rows of val (--limit 4), seed 7; 8 model calls" in text

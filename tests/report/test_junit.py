@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from dse_cli.report.eval_report import EvalReport, EvalVerdict
+from dse_cli.contracts.errors import ExitCode
+from dse_cli.report.eval_report import EvalMessage, EvalReport, EvalVerdict
 from dse_cli.report.junit import junit_xml
 from tests.report.eval_reports import FAILED, ROWS, answered, cell, measured, regression, report
 
@@ -92,3 +93,30 @@ def test_characters_that_xml_cannot_hold_are_shown_as_escapes() -> None:
     failure = case.find("failure")
     assert failure is not None
     assert "<U+0000><U+001B><&]]><U+D800><U+FFFE>" in (failure.text or "")
+
+
+def test_the_suite_of_a_healthy_model_does_not_carry_what_another_did() -> None:
+    first = measured("a", answered("billing", "billing", "billing", None), alias="a")
+    second = measured("b", answered("billing", "billing", "billing", "billing"), alias="b")
+    base = measured("default", answered("billing", None, "billing", "billing"))
+    down = EvalMessage("infrastructure", "1 of 4 cells of a", "a")
+    verdict = EvalVerdict("infrastructure", ExitCode.INFRASTRUCTURE, (down,))
+
+    def shown(verdict: EvalVerdict) -> list[list[str]]:
+        made = junit_xml(report(first, second, baseline=base), verdict)
+        return [
+            [found.attrib["value"] for found in suite.iter("property")
+             if found.attrib["name"] in ("outcome", "message")]
+            for suite in ET.fromstring(made)  # noqa: S314 - our own
+        ]  # fmt: skip
+
+    assert shown(verdict) == [
+        ["infrastructure", "infrastructure: 1 of 4 cells of a"],
+        ["evaluated"],
+    ]
+    # What both are compared with is about both.
+    of_both = EvalMessage("infrastructure", "1 of 4 cells of default", "default")
+    assert [found[0] for found in shown(verdict._replace(messages=(of_both,)))] == [
+        "infrastructure",
+        "infrastructure",
+    ]

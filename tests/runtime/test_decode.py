@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse_cli.canonical import canonical_bytes
-from dse_cli.contracts.schema import Checker, expand
+from dse_cli.contracts.params import DecodeMode
+from dse_cli.contracts.schema import DEEPEST, Checker, expand
 from dse_cli.runtime.decode import PROBLEM_CHARS, Decoded, DecodeFailure, decode
 
 QUEUE = Checker(expand({"queue": {"enum": ["billing", "other"]}}))
@@ -149,3 +150,18 @@ def test_no_text_makes_it_fail_and_what_decodes_fits_and_can_be_hashed(text, mod
 def test_an_object_in_prose_is_found_as_it_stands(value, prose) -> None:
     text = f"{prose}{json.dumps(value)}{prose}"
     assert decode(text, "jsonish", ANYTHING) == Decoded(value)
+
+
+@pytest.mark.parametrize("mode", ["strict_json", "jsonish"])
+@pytest.mark.parametrize("levels", [DEEPEST, 260, 900])
+def test_an_answer_nested_beyond_reason_does_not_decode_and_breaks_nothing(
+    levels: int, mode: DecodeMode
+) -> None:
+    # The validator cannot quote it and metrics could not walk it: once it ended the whole run.
+    text = '{"a": ' + "[" * levels + "]" * levels + "}"
+    for schema in ({"type": "string"}, {"type": "array"}):
+        found = decode(text, mode, Checker({"type": "object", "properties": {"a": schema}}))
+        assert isinstance(found, DecodeFailure)
+        assert "nested more than 128 levels deep" in found.message
+    flat = '{"a": ' + "[" * (DEEPEST - 2) + "]" * (DEEPEST - 2) + "}"
+    assert isinstance(decode(flat, mode, Checker({"type": "object"})), Decoded)

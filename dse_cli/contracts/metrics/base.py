@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema
 from dse_cli.contracts.base import Contract, Items
 
 MAX_WEIGHT: Final = 1000
+_NO_NUMBERS: Final = frozenset({"nan", "inf", "infinity"})
 Weight = Annotated[float, Field(gt=0, le=MAX_WEIGHT)]
 FieldPath = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
 Tolerance = Annotated[float, Field(ge=0)]
@@ -40,6 +41,8 @@ def weight_alone(value: Any) -> Any:
         if not 0 < value <= MAX_WEIGHT:
             raise ValueError(f"a weight must be a number above 0, at most 1000, but is {value}")
         return {"weight": value}
+    if isinstance(value, str) and value.casefold().lstrip("+-").lstrip(".") in _NO_NUMBERS:
+        raise ValueError(f"{value!r} is not a number; write a weight such as 0.5")
     if isinstance(value, str | bool):
         words = "true" if value is True else "false" if value is False else repr(value)
         raise ValueError(

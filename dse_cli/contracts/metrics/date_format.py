@@ -92,7 +92,7 @@ def read_date(text: str, form: str) -> datetime | None:
 def shown_date(date: datetime) -> str:
     """Return a date in ISO form, with its time if it has one."""
     midnight = (date.hour, date.minute, date.second) == (0, 0, 0)
-    return date.strftime("%Y-%m-%d" if midnight else "%Y-%m-%dT%H:%M:%S")
+    return date.date().isoformat() if midnight else date.replace(tzinfo=None).isoformat()
 
 
 @lru_cache(maxsize=64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -15,6 +14,7 @@ from dse_cli.contracts.metrics.base import (
     Normalization,
     OutputPath,
 )
+from dse_cli.contracts.pattern import pattern_problem
 from dse_cli.contracts.schema import schema_problems
 
 
@@ -76,7 +76,7 @@ class Forbidden(MetricConfig):
 
 
 class Regex(MetricConfig):
-    """1 when the whole of an output field matches a regular expression."""
+    """1 when the whole of an output field matches a regular expression, in linear time."""
 
     field: FieldPath
     pattern: Annotated[str, Field(min_length=1, max_length=1000)]
@@ -84,10 +84,9 @@ class Regex(MetricConfig):
     @field_validator("pattern")
     @classmethod
     def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
+        problem = pattern_problem(value)
+        if problem is not None:
+            raise ValueError(f"not a regular expression that can be used: {problem}")
         return value
 
 

@@ -70,6 +70,25 @@ def row_measures(cells: Iterable[Cell]) -> RowMeasures:
     )
 
 
+def owed_rewards(cells: Iterable[Cell], other: PerRow) -> PerRow | None:
+    """Return the rewards of a candidate with 0 for each answer that it owes; None if it owes none.
+
+    An outage is not a wrong answer, but which rows have one may depend on the candidate: it is slow
+    where it is hard, or its output makes a metric fail. A gain must not rest on that.
+
+    Args:
+        cells: of the candidate.
+        other: rewards of the policy that it is compared with; rows without one are in no pair.
+    """
+    owes = False
+    rows: dict[str, list[float | None]] = {}
+    for cell in cells:
+        is_owed = cell.is_outage and other.get(cell.example) is not None
+        owes = owes or is_owed
+        rows.setdefault(cell.example, []).append(0.0 if is_owed else cell.reward)
+    return {row: _mean(found) for row, found in sorted(rows.items())} if owes else None
+
+
 def _is_decode_failure(cell: Cell) -> bool:
     return cell.error is not None and cell.error.kind == "decode"
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from dse_cli.contracts.metrics.lists import ListMatch
 from dse_cli.evaluation.json_values import equal, normalized, shown, value_at
-from dse_cli.evaluation.metric_result import MetricResult, Sample
+from dse_cli.evaluation.metric_result import MetricError, MetricResult, Sample
 from dse_cli.evaluation.metrics.common import expected_list, listed, wrong
 from dse_cli.evaluation.metrics.fields import field_share
 from dse_cli.evaluation.metrics.sets import Overlap
@@ -34,6 +34,9 @@ class Pair(NamedTuple):
 def list_match(config: ListMatch, sample: Sample) -> MetricResult:
     """Return the F1 of the aligned weight: 2 x total similarity / (items got + items expected)."""
     wanted = normalized(expected_list(sample.expected, config.field), config.normalize)
+    if len(wanted) > MAX_ITEMS:
+        said = f"expected.{config.field} lists {len(wanted)} items"
+        raise MetricError(f"{said}; at most {MAX_ITEMS} can be aligned")
     written = value_at(sample.output, config.field)
     if not isinstance(written, list):
         return wrong(config.field, written, f"a list of {len(wanted)} items")

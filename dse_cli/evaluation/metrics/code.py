@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from dse_cli.canonical import NotCanonicalError, canonical_text
 from dse_cli.contracts.metrics.python import PythonMetric
+from dse_cli.evaluation.json_values import shortened
 from dse_cli.evaluation.metric_result import MetricResult, MetricScoreError, Sample, checked_score
 
 _KEYS: Final = ("score", "feedback", "metadata")
+_LONGEST: Final = 1_000  #: characters of what an exception says
+
+#: Whatever the project's code may raise: also what would pass for the end of the process or of a
+#: task of ours. Ctrl-C is the person's.
+NOT_AN_INTERRUPT: Final = (Exception, SystemExit, GeneratorExit, asyncio.CancelledError)
 
 
 class CodeMetricError(Exception):
@@ -27,7 +35,7 @@ class CodeMetricError(Exception):
     """
 
     def __init__(self, metric: CodeMetric, line: int, what: str) -> None:
-        super().__init__(f"{metric.file}:{line}: {what}")
+        super().__init__(f"{metric.place}:{line}: {what}")
         self.path = metric.path
         self.line = line
         self.what = what
@@ -51,6 +59,12 @@ class CodeMetric:
     line: int
     sha256: str
 
+    @property
+    def place(self) -> str:
+        """The file as a person of the project names it: ``signatures/<name>/metrics.py``."""
+        parts = Path(self.path).parts[-3:]
+        return "/".join(parts) if parts[:1] == ("signatures",) else self.file
+
     def score(self, config: PythonMetric, sample: Sample) -> MetricResult:
         """Return what the function says of one output.
 
@@ -64,15 +78,14 @@ class CodeMetric:
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 returned = self.function(*values, **copy.deepcopy(dict(config.args)))
-        except (Exception, SystemExit) as error:
-            line = line_in(self.path, error) or self.line
-            what = f"{config.function} raised {type(error).__name__}: {error}"
-            raise CodeMetricError(self, line, what) from error
-        try:
-            return result_of(returned)
+                return result_of(returned)
         except MetricScoreError as error:
             what = f"{config.function} returned no result: {error}"
             raise CodeMetricError(self, self.line, what) from error
+        except NOT_AN_INTERRUPT as error:
+            line = line_in(self.path, error) or self.line
+            what = f"{config.function} raised {said_by(error)}"
+            raise CodeMetricError(self, line, what) from error
 
 
 def line_in(path: str, error: BaseException) -> int | None:
@@ -80,6 +93,20 @@ def line_in(path: str, error: BaseException) -> int | None:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == path]
     return lines[-1] if lines else None
+
+
+def said_by(error: BaseException) -> str:
+    """Return an exception of the project's code in words, bounded; its ``__str__`` may fail too."""
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - the project's own code
+        said = "its message cannot be read"
+    return shortened(_printable(f"{type(error).__name__}: {said}"), _LONGEST)
+
+
+def _printable(text: str) -> str:
+    """Return a text that UTF-8 can hold: half a surrogate pair becomes its escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def result_of(returned: Any) -> MetricResult:
@@ -103,7 +130,8 @@ def result_of(returned: Any) -> MetricResult:
         feedback = ""
     if not isinstance(feedback, str):
         raise MetricScoreError(f"feedback is of type {type(feedback).__name__}; expected a text")
-    return MetricResult(checked_score(parts["score"]), feedback, _json_mapping(metadata))
+    score = checked_score(parts["score"])
+    return MetricResult(score, _printable(feedback), _json_mapping(metadata))
 
 
 def _json_mapping(metadata: Any) -> dict[str, Any]:
@@ -114,6 +142,6 @@ def _json_mapping(metadata: Any) -> dict[str, Any]:
     found = dict(metadata)
     try:
         canonical_text(found)
-    except (NotCanonicalError, TypeError, ValueError) as error:
+    except (NotCanonicalError, TypeError, ValueError, RecursionError) as error:
         raise MetricScoreError(f"metadata is not JSON: {error}") from error
     return found

@@ -13,7 +13,10 @@ from dse_cli.evaluation.metric_result import MetricError, MetricResult, Sample
 from dse_cli.evaluation.metrics.common import RIGHT, expected_at, wrong
 
 _CURRENCY: Final = "[$€£¥₹₽₩₺₴¢]"
-_SPACES: Final = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2212": "-"})
+#: Narrow spaces between groups, the apostrophe of a Swiss text, minus sign and en dash.
+_MARKS: Final = str.maketrans(
+    {"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2019": "'", "\u2212": "-", "\u2013": "-"}
+)
 #: Nobody means a longer one, and arithmetic on it is not free.
 _MAX_DIGITS: Final = 400
 
@@ -90,14 +93,15 @@ def _numbers(value: Any, config: Number) -> list[Fraction]:
         return [fraction(value)]
     if not isinstance(value, str):
         return []
-    found = _pattern(config.decimal, config.thousands).finditer(value.translate(_SPACES))
-    return [_read(match, config) for match in found]
+    found = _pattern(config.decimal, config.thousands).finditer(value.translate(_MARKS))
+    matches = list(found)
+    if any(len(match["digits"]) > _MAX_DIGITS for match in matches):
+        return []
+    return [_read(match, config) for match in matches]
 
 
 def _read(match: re.Match[str], config: Number) -> Fraction:
     digits = match["digits"]
-    if len(digits) > _MAX_DIGITS:
-        digits = digits[:_MAX_DIGITS]
     if config.thousands:
         digits = digits.replace(config.thousands, "")
     value = Fraction(digits.replace(config.decimal, ".") + (match["exponent"] or ""))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from dse_cli.contracts.metrics.match import Contains, Forbidden, Regex
+from dse_cli.contracts.pattern import fits_whole
 from dse_cli.evaluation.json_values import normalized, shown, value_at
 from dse_cli.evaluation.metric_result import MetricError, MetricResult, Sample
 from dse_cli.evaluation.metrics.common import RIGHT, expected_at, expected_texts, listed, wrong
@@ -15,7 +14,9 @@ def contains(config: Contains, sample: Sample) -> MetricResult:
     texts = expected_texts(sample.expected, config.field)
     for text in texts:
         if not normalized(text, config.normalize):
-            raise MetricError(f"expected.{config.field} holds {shown(text)}, which is not a text")
+            raise MetricError(
+                f"expected.{config.field} holds an empty text, which stands everywhere"
+            )
     got = value_at(sample.output, config.field)
     if not isinstance(got, str):
         return wrong(config.field, got, f"a text with {listed(map(shown, texts))}")
@@ -47,7 +48,7 @@ def forbidden(config: Forbidden, sample: Sample) -> MetricResult:
 def regex(config: Regex, sample: Sample) -> MetricResult:
     """Return 1 when the whole of a text field matches the pattern."""
     got = value_at(sample.output, config.field)
-    if isinstance(got, str) and re.fullmatch(config.pattern, got):
+    if isinstance(got, str) and fits_whole(config.pattern, got):
         return RIGHT
     return wrong(config.field, got, f"a text of the form {config.pattern}")
 

@@ -14,6 +14,7 @@ from dse_cli.contracts.evaluation import CellError, SignalScore
 from dse_cli.contracts.metrics.judges import Judge, PairwiseJudge
 from dse_cli.contracts.metrics.python import PythonMetric
 from dse_cli.contracts.penalties import LatencyPenalty
+from dse_cli.evaluation.json_values import shortened
 from dse_cli.evaluation.metric_result import (
     MetricError,
     MetricResult,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from dse_cli.contracts.reward import RewardSpec
     from dse_cli.contracts.signature import Signature
 
+#: Characters of what a signal says of one output.
+MAX_FEEDBACK: Final = 4_000
 #: What a metric of this package says in words of its own; anything else is shown as an exception.
 _SAID: Final = (MetricError, MetricScoreError, CodeMetricError, DseError)
 _NO_CODE: Final[Mapping[str, CodeMetric]] = MappingProxyType({})
@@ -112,6 +115,11 @@ class Reward:
             if {index for index, _ in self.judges} != set(self._judge_ids):
                 raise ValueError("a judge of the reward is not pinned")
             hashed["judges"] = {str(index): self._judge_ids[index] for index, _ in self.judges}
+            # The id says which policy judges; a longer prefix of it is the same judge.
+            for index, _ in self.judges:
+                for config in spec["signals"][index].values():
+                    config.pop("signature", None)
+                    config.pop("artifact", None)
         return sha256_of(hashed)
 
     @cached_property
@@ -254,7 +262,8 @@ def _signal(
         result = verdicts[index]
     else:
         raise MetricError("a bug in dse: the judge was not asked")
-    return SignalScore(part.id, checked_score(result.score), result.feedback, result.metadata)
+    feedback = shortened(result.feedback, MAX_FEEDBACK)
+    return SignalScore(part.id, checked_score(result.score), feedback, result.metadata)
 
 
 def _decode_feedback(error: CellError) -> str:
@@ -264,4 +273,5 @@ def _decode_feedback(error: CellError) -> str:
 
 def _metric_error(name: str, error: Exception, row: Row) -> CellError:
     what = str(error) if isinstance(error, _SAID) else repr(error)
-    return CellError("metric", f"{name} failed on row {row.id!r}: {what}")
+    message = f"{name} failed on row {row.id!r}: {what}"
+    return CellError("metric", shortened(message, MAX_FEEDBACK))

@@ -28,6 +28,11 @@ def signed_percent(change: float) -> str:
     return f"{signed(change)} %"
 
 
+def counted(number: int, word: str) -> str:
+    """Return a number with its noun: ``1 row``, ``1,200 rows``."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def p_text(p: float, name: str = "p") -> str:
     """Return a p-value; a tiny one is never printed as 0."""
     return f"{name} < 0.001" if p < _SMALLEST_SHOWN else f"{name} = {p:.3f}"

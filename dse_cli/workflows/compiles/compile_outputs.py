@@ -150,7 +150,7 @@ def _candidates(outcome: SearchOutcome) -> tuple[CandidateRecord, ...]:
             origin=entry.origin,
             parent=entry.parent,
             mean=_rounded(archive.mean(entry)),
-            n=len(outcome.baseline_cells) if archive.mean(entry) is not None else 0,
+            n=archive.scored(entry),
             tokens=archive.tokens(entry) if archive.mean(entry) is not None else None,
         )
         for entry in archive

@@ -19,14 +19,17 @@ from dse_cli.optimizers.fewshot_greedy_forward import demo_pool
 from dse_cli.optimizers.knobs_grid import knob_problems
 from dse_cli.optimizers.registry import OPTIMIZERS
 from dse_cli.optimizers.search import PARTS, Search
+from dse_cli.project.explain import said
 from dse_cli.project.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from dse_cli.contracts.base import Contract
     from dse_cli.contracts.evaluation import Cell
+    from dse_cli.contracts.job import CompileJob
     from dse_cli.evaluation.engine import Engine
     from dse_cli.optimizers.archive import Archive, Entry
     from dse_cli.optimizers.search import Registered
+    from dse_cli.project.yaml_document import YamlDocument
     from dse_cli.workflows.inputs import JobInputs
 
 
@@ -59,13 +62,7 @@ def find_optimizer(inputs: JobInputs) -> tuple[Registered[Any], Contract]:
             optimizer does not search.
     """
     document, job = inputs.job_document, inputs.job
-    registered = OPTIMIZERS.get(job.optimizer.id)
-    if registered is None:
-        hint = did_you_mean(job.optimizer.id, sorted(OPTIMIZERS), otherwise="optimizers")
-        message = f"there is no optimizer {job.optimizer.id!r}"
-        raise SpecError(
-            [document.diagnostic(("optimizer", "id"), "unknown-optimizer", message, hint)]
-        )
+    registered = known_optimizer(job, document)
     problems = []
     searches = registered.optimizer.searches
     for part in PARTS:
@@ -94,11 +91,27 @@ def find_optimizer(inputs: JobInputs) -> tuple[Registered[Any], Contract]:
             loc = ("optimizer", "config", *entry["loc"])
             known = sorted(registered.config.model_fields)
             hint = f"settings of {job.optimizer.id}: {', '.join(known) or 'none'}"
-            message = f"{'.'.join(map(str, entry['loc']))}: {entry['msg']}"
+            message = f"{'.'.join(map(str, entry['loc']))}: {said(entry)}"
             problems.append(document.diagnostic(loc, "bad-config", message, hint, key=True))
     if problems or config is None:
         raise SpecError(problems)
     return registered, config
+
+
+def known_optimizer(job: CompileJob, document: YamlDocument) -> Registered[Any]:
+    """Return the optimizer that a job names.
+
+    Raises:
+        SpecError: there is none of that name.
+    """
+    registered = OPTIMIZERS.get(job.optimizer.id)
+    if registered is None:
+        hint = did_you_mean(job.optimizer.id, sorted(OPTIMIZERS), otherwise="optimizers")
+        message = f"there is no optimizer {job.optimizer.id!r}"
+        raise SpecError(
+            [document.diagnostic(("optimizer", "id"), "unknown-optimizer", message, hint)]
+        )
+    return registered
 
 
 def start_search(inputs: JobInputs, engine: Engine) -> Search:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from dse_cli.contracts.errors import InfrastructureError, UsageError
@@ -32,17 +34,38 @@ class Outputs:
     junit: Path | None = None
     markdown: Path | None = None
 
-    def check(self) -> None:
+    def check(self, environ: Mapping[str, str] = MappingProxyType({})) -> None:
         """Refuse what cannot be written, before anything is spent.
 
+        Args:
+            environ: may name the summary of a CI job.
+
         Raises:
-            UsageError: a path is a folder, or both are the same file.
+            UsageError: a path is a folder or a device, both are the same file, or the system would
+                not let it be written.
         """
-        for path in (self.junit, self.markdown):
-            if path is not None and path.is_dir():
+        summary = environ.get(STEP_SUMMARY)
+        if summary and (Path(summary).is_dir() or not Path(summary).parent.is_dir()):
+            raise UsageError(f"{STEP_SUMMARY} names {summary!r}, which is no place for a file")
+        written = [path for path in (self.junit, self.markdown) if path is not None]
+        for path in written:
+            if path.is_dir():
                 raise UsageError(f"{str(path)!r} is a folder; name a file")
-        if self.junit is not None and self.junit == self.markdown:
+            # The file is put in place by a rename, which would put it in place of the device.
+            if path.exists() and not path.is_file():
+                raise UsageError(f"{str(path)!r} is not a regular file; name a file")
+            if not _is_writable(path):
+                raise UsageError(f"{str(path)!r} cannot be written: no permission, or no folder")
+        if len({path.resolve() for path in written}) < len(written):
             raise UsageError("--junit and --markdown name the same file")
+
+
+def _is_writable(path: Path) -> bool:
+    """Tell whether a file can be put there; folders are made as needed."""
+    folder = path.resolve().parent
+    while not folder.exists():
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 def publish(
@@ -56,7 +79,7 @@ def publish(
     if outputs.junit is not None:
         from dse_cli.report.junit import junit_xml
 
-        write_atomic(outputs.junit, junit_xml(report, verdict))
+        write_atomic(outputs.junit.resolve(), junit_xml(report, verdict))
     summary = environ.get(STEP_SUMMARY)
     if outputs.markdown is None and not summary:
         return
@@ -64,7 +87,7 @@ def publish(
 
     text = eval_markdown(report, verdict)
     if outputs.markdown is not None:
-        write_atomic(outputs.markdown, text.encode())
+        write_atomic(outputs.markdown.resolve(), text.encode())
     if summary:
         _append(Path(summary), text)
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from dse_cli.contracts.errors import NothingSelectedError
+from dse_cli.contracts.errors import NothingSelectedError, UsageError
 from dse_cli.evaluation.datasets.selection import sample, with_ids, with_tags
+from dse_cli.project.suggest import did_you_mean
 from dse_cli.workflows.evals.last_eval import failed_rows
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row, Split
     from dse_cli.workflows.inputs import JobInputs
+
+#: Ids that are named of those that were asked for.
+_MOST_NAMED: Final = 3
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,19 @@ class Selection:
     limit: int | None = None
     failed: bool = False
 
+    @property
+    def written(self) -> str:
+        """The filters as they are written on the command line; empty for the whole split."""
+        words = [
+            *(f"--id {row}" for row in self.ids[:_MOST_NAMED]),
+            *([f"and {len(self.ids) - _MOST_NAMED} more"] if len(self.ids) > _MOST_NAMED else []),
+            *(["--failed"] if self.failed else []),
+            *(f"--tag {tag}" for tag in self.tags),
+            *([] if self.sample is None else [f"--sample {self.sample}"]),
+            *([] if self.limit is None else [f"--limit {self.limit}"]),
+        ]
+        return " ".join(words)
+
 
 def select_rows(
     inputs: JobInputs, selection: Selection, *, seed: int | None = None
@@ -45,10 +62,11 @@ def select_rows(
         seed: of the sample; the job's when None.
 
     Raises:
-        NothingSelectedError: none is left.
-        UsageError: an id that the dataset does not have.
+        NothingSelectedError: none is left, or an id is of another split.
+        UsageError: an id or a tag that the dataset does not have at all.
     """
     rows: Sequence[Row] = inputs.rows(selection.split)
+    _check_names(inputs, selection)
     if selection.ids:
         rows = with_ids(rows, selection.ids)
     if selection.failed:
@@ -71,3 +89,27 @@ def select_rows(
             f"no row of {selection.split} is selected", hint="loosen --tag, --id or --limit"
         )
     return tuple(rows)
+
+
+def _check_names(inputs: JobInputs, selection: Selection) -> None:
+    """Tell a name that nothing has from one that stands in another split."""
+    every = inputs.dataset.rows
+    split_of = {row.id: row.split for row in every}
+    if unknown := sorted(set(selection.ids) - set(split_of)):
+        here = [row.id for row in every if row.split == selection.split]
+        raise UsageError(
+            f"no row has the id {', '.join(unknown)}", hint=did_you_mean(unknown[0], here)
+        )
+    for row_id in sorted(set(selection.ids)):
+        split = split_of[row_id]
+        if split != selection.split:
+            raise NothingSelectedError(
+                f"{row_id} is in {split}, not in {selection.split}",
+                hint="the holdout is opened by 'dse promote' only, and each look is counted"
+                if split == "holdout"
+                else f"add --split {split}",
+            )
+    tags = {tag for row in every for tag in row.tags}
+    if unknown := sorted(set(selection.tags) - tags):
+        hint = did_you_mean(unknown[0], tags, otherwise="known tags") or "no row has a tag"
+        raise UsageError(f"no row has the tag {', '.join(unknown)}", hint=hint)

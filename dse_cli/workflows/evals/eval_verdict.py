@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Final
 from dse_cli.contracts.errors import ExitCode, UsageError
 from dse_cli.evaluation.gate.verdict import gate_line
 from dse_cli.report.eval_report import EvalMessage, EvalVerdict
-from dse_cli.report.plain import one_line, points
+from dse_cli.report.plain import counted, one_line, percent, points
 
 if TYPE_CHECKING:
     from dse_cli.report.eval_report import EvalReport, Measured
 
+_POINTS: Final = 100
 #: A threshold that is met exactly must not fail by the last of 12 decimals.
 _TOLERANCE: Final = 1e-12
+_LONGEST: Final = 400  #: characters of what one row says
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,17 @@ class Thresholds:
             value = getattr(self, item.name)
             if value is not None and not 0 <= value <= 1:
                 name = item.name.replace("_", "-")
-                raise UsageError(f"--{name} must be a number from 0 to 1, not {value}")
+                raise UsageError(
+                    f"--{name} must be a number from 0 to 1, not {value:g}",
+                    hint=f"{value / 100:g} is {value:g} points" if 1 < value <= _POINTS else None,
+                )
 
 
 def eval_verdict(report: EvalReport, thresholds: Thresholds) -> EvalVerdict:
     """Return whether an evaluation passed, with every reason why it did not."""
     outages = tuple(_outages(report, thresholds))
+    if outages and all(message.outcome == "metric" for message in outages):
+        return EvalVerdict("metric", ExitCode.USAGE, outages)
     if outages:
         return EvalVerdict("infrastructure", ExitCode.INFRASTRUCTURE, outages)
     failed = (*_under(report, thresholds), *_regressions(report, thresholds))
@@ -66,7 +73,7 @@ def _outages(report: EvalReport, thresholds: Thresholds) -> Iterator[EvalMessage
     for measured in report.all_measured:
         outcomes = measured.outcomes
         if over_limit(measured, thresholds.max_error_rate):
-            rule = f"the limit is {thresholds.max_error_rate:.1%}"
+            rule = f"the limit is {percent(thresholds.max_error_rate)}"
         elif asked and measured.summary.mean is None:
             rule = "and none has one"
         else:
@@ -74,10 +81,18 @@ def _outages(report: EvalReport, thresholds: Thresholds) -> Iterator[EvalMessage
         kinds = ", ".join(f"{kind} {count}" for kind, count in outcomes.outages.items())
         first = next(cell for cell in measured.cells if cell.is_outage)
         message = first.error.message if first.error else ""
+        of = f"{outcomes.without_answer} of {counted(outcomes.cells, 'cell')} of {measured.label}"
+        where = f"on {first.example}: {one_line(message, _LONGEST)}"
+        if list(outcomes.outages) == ["metric"]:
+            yield EvalMessage(
+                "metric",
+                f"{of} cannot be scored, {rule}; {where}; trying again does not help: mend the "
+                "metric or the judge, answers that came are in the cache",
+                measured.label,
+            )
+            continue
         yield EvalMessage(
-            "infrastructure",
-            f"{outcomes.without_answer} of {outcomes.cells} cells of {measured.label} have no "
-            f"answer ({kinds}), {rule}; on {first.example}: {one_line(message)}",
+            "infrastructure", f"{of} have no answer ({kinds}), {rule}; {where}", measured.label
         )
 
 
@@ -97,6 +112,7 @@ def _under(report: EvalReport, thresholds: Thresholds) -> Iterator[EvalMessage]:
             "under_threshold",
             f"the mean of {measured.label} is {points(summary.mean)} points "
             f"(n = {summary.n}{shown}), below the {points(least)} that --fail-under asks for",
+            measured.label,
         )
 
 
@@ -109,11 +125,15 @@ def _regressions(report: EvalReport, thresholds: Thresholds) -> Iterator[EvalMes
         if comparison is None or comparison.test.n == 0:
             # A regression that cannot be measured is not one that was ruled out.
             yield EvalMessage(
-                "regression", f"{measured.label} has no row that both policies answered"
+                "regression",
+                f"{measured.label} has no row that both policies answered",
+                measured.label,
             )
         elif comparison.test.delta < -most - _TOLERANCE:
             line = gate_line(comparison.test, None)
             label = f"{measured.label}: " if len(report.measured) > 1 else ""
             yield EvalMessage(
-                "regression", f"{label}{line} is worse than the allowed {points(most)}"
+                "regression",
+                f"{label}{line} is worse than the allowed {points(most)}",
+                measured.label,
             )

@@ -13,6 +13,7 @@ from dse_cli.evaluation.summary import summarize
 from dse_cli.evaluation.views.confusion import confusion_pairs
 from dse_cli.evaluation.views.outcomes import outcomes_of
 from dse_cli.evaluation.views.paired_rows import paired_rows
+from dse_cli.evaluation.views.paired_slices import paired_slices
 from dse_cli.report.eval_report import Comparison, EvalReport, Measured
 from dse_cli.workflows.evals.eval_policies import Subject, on_models, policy_of
 from dse_cli.workflows.evals.eval_rows import Selection, select_rows
@@ -61,6 +62,7 @@ class EvalPlan:
         subjects: what is measured, one line each.
         baseline: what they are compared with, or None.
         split, repeat, seed: as in the request.
+        filters: what selected the rows, as written on the command line.
     """
 
     rows: tuple[Row, ...]
@@ -69,6 +71,7 @@ class EvalPlan:
     split: Split
     repeat: int
     seed: int
+    filters: str = ""
 
     @property
     def cells(self) -> int:
@@ -95,7 +98,10 @@ def plan_eval(inputs: JobInputs, request: EvalRequest) -> EvalPlan:
     if request.models:
         subjects = tuple(on_models(inputs, named.policy, request.models))
         against = named if against is None else against
-    return EvalPlan(rows, subjects, against, request.selection.split, request.repeat, seed)
+    selection = request.selection
+    return EvalPlan(
+        rows, subjects, against, selection.split, request.repeat, seed, selection.written
+    )
 
 
 async def run_eval(inputs: JobInputs, plan: EvalPlan, options: RunOptions) -> EvalReport:
@@ -121,6 +127,9 @@ async def run_eval(inputs: JobInputs, plan: EvalPlan, options: RunOptions) -> Ev
         name=inputs.name,
         split=plan.split,
         rows=plan.rows,
+        split_rows=len(inputs.rows(plan.split)),
+        filters=plan.filters,
+        output_fields=tuple(inputs.signature.output_schema.get("properties", {})),
         rollouts=plan.repeat,
         seed=plan.seed,
         measured=lines,
@@ -150,6 +159,7 @@ async def evaluate_policy(
         split=selection.split,
         repeat=repeat,
         seed=seed,
+        filters=selection.written,
     )
     return await run_eval(inputs, plan, options)
 
@@ -236,6 +246,7 @@ def _compared(
             level=inputs.project.spec.gate.alpha,
         ),
         rows=paired_rows(ours.rows, theirs.rows),
+        slices=paired_slices(ours.rows, theirs.rows, {row.id: row.tags for row in plan.rows}),
         tokens=_difference(_tokens(ours), _tokens(theirs)),
         cost_nano_usd=_difference(_cost(ours), _cost(theirs)),
     )

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from dse_cli.contracts.base import Contract, Sha256
 from dse_cli.contracts.errors import NothingSelectedError
 from dse_cli.evaluation.summary import PASSES
+from dse_cli.evaluation.views.words import counted
 from dse_cli.registry.atomic import write_atomic
 from dse_cli.registry.json_text import json_file_bytes
 
@@ -68,7 +69,9 @@ def failed_rows(inputs: JobInputs, split: Split) -> frozenset[str]:
         NothingSelectedError: there was none, it cannot be read, or everything was perfect.
     """
     file = _file(inputs, split)
-    command = f"dse eval {inputs.name}"
+    command = f"dse eval {inputs.name}" + ("" if split == "val" else f" --split {split}")
+    if inputs.variant is not None:
+        command += f" --job {inputs.variant}"
     if not file.is_file():
         raise NothingSelectedError(
             f"no evaluation of {inputs.name} on {split} was made here",
@@ -83,7 +86,8 @@ def failed_rows(inputs: JobInputs, split: Split) -> frozenset[str]:
         ) from None
     if not last.failed:
         raise NothingSelectedError(
-            f"nothing failed: {last.measured} rows of {split} were perfect in the last evaluation",
+            f"nothing failed: the last evaluation measured {counted(last.measured, 'row')} of "
+            f"{split}, and found nothing that is not perfect",
             hint="run it without --failed",
         )
     return frozenset(last.failed)

@@ -152,7 +152,9 @@ class _Loader:
         try:
             return store.load_artifact_for(name, signature)
         except StaleError as error:
-            self._report(("artifact",), "stale-judge", error.message, error.hint, outcome=error)
+            hint = f"run 'dse compile {store.name}', then put the new id here; or restore the "
+            hint += "judge's signature"
+            self._report(("artifact",), "stale-judge", error.message, hint, outcome=error)
         except AlteredError as error:
             self._report(("artifact",), "altered-judge", error.message, error.hint, outcome=error)
         return None

@@ -16,27 +16,32 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dse_cli.canonical import sha256_of_bytes, short
-from dse_cli.contracts.diagnostic import Diagnostic
-from dse_cli.contracts.errors import SpecError
+from dse_cli.canonical import short
+from dse_cli.contracts.errors import CodeNotAllowedError, SpecError
 from dse_cli.contracts.metrics.python import PythonMetric
-from dse_cli.evaluation.metrics.code import CodeMetric, CodeMetricError, line_in
+from dse_cli.evaluation.metrics.code import (
+    NOT_AN_INTERRUPT,
+    CodeMetric,
+    CodeMetricError,
+    line_in,
+    said_by,
+)
 from dse_cli.evaluation.rewards.reward_checks import signal_config
-from dse_cli.project.paths import PathRefusedError, confine
-from dse_cli.project.source_text import SourceText, raise_sorted, read_source
+from dse_cli.project.source_text import raise_sorted, read_source
 from dse_cli.project.suggest import did_you_mean
+from dse_cli.workflows.rewards.metric_file import MAX_BYTES, MetricFile, read_metric_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
     from dse_cli.contracts.dataset import Row
+    from dse_cli.contracts.diagnostic import Diagnostic
     from dse_cli.contracts.reward import RewardSpec
     from dse_cli.evaluation.rewards.reward import Reward
     from dse_cli.project.project import Project
     from dse_cli.project.yaml_document import YamlDocument
 
-_MAX_BYTES: Final = 1_000_000
 #: Rows on which Python metrics are tried before anything is spent.
 _TRIED: Final = 20
 _HINT: Final = (
@@ -46,21 +51,22 @@ _HINT: Final = (
 
 
 def load_code(
-    project: Project, folder: str, spec: RewardSpec, document: YamlDocument
+    project: Project, folder: str, spec: RewardSpec, document: YamlDocument, *, run: bool = True
 ) -> dict[str, CodeMetric]:
     """Return the Python metrics of a reward by ``call``.
 
     Args:
         folder: of the signature.
         document: the job, for positions.
+        run: load them; else they are read and hashed only, and cannot score.
 
     Raises:
-        SpecError: nobody allowed it (then no file is even read), a file or function is missing, or
-            the file does not load.
+        CodeNotAllowedError: nobody allowed it; then no file is even read.
+        SpecError: a file or function is missing, or the file does not load.
     """
     calls = _calls(spec)
-    if calls and not project.trusts_code:
-        raise SpecError(
+    if calls and run and not project.trusts_code:
+        raise CodeNotAllowedError(
             [
                 document.diagnostic(
                     ("reward", "signals", index, "python", "call"),
@@ -73,12 +79,18 @@ def load_code(
         )
     problems: list[Diagnostic] = []
     found: dict[str, CodeMetric] = {}
+    files: dict[str, MetricFile] = {}
     modules: dict[str, _Loaded] = {}
     for index, config in calls:
         where = document.diagnostic(("reward", "signals", index, "python", "call"), "", "")
         try:
+            if config.file not in files:
+                files[config.file] = read_metric_file(project, folder, config.file, where)
+            if not run:
+                found[config.call] = files[config.file].unrun(config)
+                continue
             if config.file not in modules:
-                modules[config.file] = _load(project, folder, config.file, where)
+                modules[config.file] = _Loaded(files[config.file])
             found[config.call] = modules[config.file].metric(config)
         except SpecError as error:
             problems += error.diagnostics
@@ -97,7 +109,7 @@ def try_code(reward: Reward, rows: Sequence[Row], project: Project) -> None:
             reward.try_code(row)
         except CodeMetricError as error:
             path = Path(error.path)
-            source = read_source(path, name=project.paths.relative(path), max_bytes=_MAX_BYTES)
+            source = read_source(path, name=project.paths.relative(path), max_bytes=MAX_BYTES)
             said = f"{error.what} (tried with the expected output of row {row.id!r})"
             hint = "return a number from 0 to 1, or {score, feedback, metadata}"
             found = source.diagnostic_at(error.line, 1, "bad-metric", said, hint)
@@ -107,11 +119,9 @@ def try_code(reward: Reward, rows: Sequence[Row], project: Project) -> None:
 class _Loaded:
     """A module of the project, executed."""
 
-    def __init__(self, module: ModuleType, path: Path, source: SourceText, sha256: str) -> None:
-        self._module = module
-        self._path = path
-        self._source = source
-        self._sha256 = sha256
+    def __init__(self, file: MetricFile) -> None:
+        self._file = file
+        self._module = _execute(file)
 
     def metric(self, config: PythonMetric) -> CodeMetric:
         """Return one function.
@@ -127,20 +137,22 @@ class _Loaded:
                 if inspect.isfunction(value) and value.__module__ == self._module.__name__
             ]
             hint = did_you_mean(config.function, known, otherwise="functions")
-            raise self._fail(1, f"there is no function {config.function!r} in this file", hint)
+            raise self._file.problem(
+                1, f"there is no function {config.function!r} in this file", hint
+            )
         line = _first_line(function)
         if inspect.iscoroutinefunction(function):
-            raise self._fail(line, f"{config.function!r} is async", "write it with a plain def")
+            raise self._file.problem(
+                line, f"{config.function!r} is async", "write it with a plain def"
+            )
         try:
             inspect.signature(function).bind(None, None, None, **config.args)
         except (TypeError, ValueError) as error:
             said = f"{config.function!r} cannot be called with output, expected, input"
             given = "".join(f", {name}=..." for name in sorted(config.args))
-            raise self._fail(line, f"{said}{given}: {error}") from error
-        return CodeMetric(function, self._path.name, str(self._path), line, self._sha256)
-
-    def _fail(self, line: int, message: str, hint: str | None = None) -> SpecError:
-        return SpecError([self._source.diagnostic_at(line, 1, "bad-metric", message, hint)])
+            raise self._file.problem(line, f"{said}{given}: {error}") from error
+        path = self._file.path
+        return CodeMetric(function, path.name, str(path), line, self._file.sha256)
 
 
 class _SourceLoader(ExecutionLoader):
@@ -162,27 +174,10 @@ def _calls(spec: RewardSpec) -> list[tuple[int, PythonMetric]]:
     return [(i, config) for i, config in enumerate(configs) if isinstance(config, PythonMetric)]
 
 
-def _load(project: Project, folder: str, file: str, where: Diagnostic) -> _Loaded:
-    home = project.paths.signature(folder)
-    try:
-        path = confine(project.root, home, file)
-        if path.parent != home.resolve():
-            raise PathRefusedError("the file is a link out of the signature's folder")
-    except PathRefusedError as error:
-        raise SpecError([_at(where, "path-refused", str(error))]) from error
-    if not path.is_file():
-        near = sorted(other.name for other in home.glob("*.py"))
-        hint = did_you_mean(file, near, otherwise="Python files there")
-        said = f"there is no {file} beside signature.yaml"
-        raise SpecError([_at(where, "missing-file", said, hint)])
-    source = read_source(path, name=project.paths.relative(path), max_bytes=_MAX_BYTES)
-    digest = sha256_of_bytes(source.text.encode())
-    return _Loaded(_execute(path, source, digest), path, source, digest)
-
-
-def _execute(path: Path, source: SourceText, digest: str) -> ModuleType:
-    name = f"_dse_metric_{short(digest)}_{path.stem}"
-    loader = _SourceLoader(str(path), source.text)
+def _execute(file: MetricFile) -> ModuleType:
+    path = file.path
+    name = f"_dse_metric_{short(file.sha256)}_{path.stem}"
+    loader = _SourceLoader(str(path), file.source.text)
     spec = ModuleSpec(name, loader, origin=str(path))
     spec.has_location = True
     module = importlib.util.module_from_spec(spec)
@@ -190,24 +185,17 @@ def _execute(path: Path, source: SourceText, digest: str) -> ModuleType:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except NOT_AN_INTERRUPT as error:
         sys.modules.pop(name, None)
         line = error.lineno if isinstance(error, SyntaxError) else line_in(str(path), error)
-        said = f"{type(error).__name__}: {error}"
+        said = said_by(error)
         hint = None
         if isinstance(error, ImportError):
             hint = "only installed packages can be imported: other files of the project cannot"
-        found = source.diagnostic_at(line or 1, 1, "bad-metric", said, hint)
-        raise SpecError([found]) from error
+        raise file.problem(line or 1, said, hint) from error
     return module
 
 
 def _first_line(function: Any) -> int:
     code = getattr(inspect.unwrap(function), "__code__", None)
     return 1 if code is None else int(code.co_firstlineno)
-
-
-def _at(where: Diagnostic, code: str, message: str, hint: str | None = None) -> Diagnostic:
-    return Diagnostic(
-        where.file, where.line, where.column, code, message, hint, source=where.source
-    )

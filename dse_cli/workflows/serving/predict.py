@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dse_cli.canonical import sha256_of
 from dse_cli.contracts.errors import UsageError
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from dse_cli.runtime.prediction import Prediction
     from dse_cli.workflows.policies import NamedPolicy
     from dse_cli.workflows.session import RunOptions
+
+_INPUT_HINT: Final = (
+    "give FIELD=VALUE arguments, or one JSON object with --input JSON, or on standard input with "
+    "--input -"
+)
+#: What stands for a value of a type in an example.
+_EXAMPLES: Final = {"string": "'...'", "integer": "1", "number": "0.5", "boolean": "true"}
 
 
 @dataclass(frozen=True)
@@ -201,9 +208,12 @@ def append_receipt(path: Path, receipt: PredictReceipt) -> None:
     """Append one line in a single write, so that concurrent processes never mix lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(receipt.to_json(), ensure_ascii=False, sort_keys=True) + "\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(descriptor, line.encode())
+        # Behind a line that a full disk cut off, this one would be lost with it.
+        size = os.fstat(descriptor).st_size
+        is_cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        os.write(descriptor, (b"\n" if is_cut else b"") + line.encode())
     finally:
         os.close(descriptor)
 
@@ -220,21 +230,33 @@ def parse_inputs(pairs: list[str], document: str | None, policy: Policy) -> dict
         try:
             value = json.loads(document)
         except ValueError as error:
-            raise UsageError(f"the input is not JSON: {error}") from None
+            raise UsageError(f"the input is not JSON: {error}", hint=_INPUT_HINT) from None
         if not isinstance(value, dict):
-            raise UsageError("the input must be one JSON object")
+            raise UsageError("the input must be one JSON object", hint=_INPUT_HINT)
         return value
     properties = policy.signature.input_schema.get("properties", {})
     inputs: dict[str, Any] = {}
     for pair in pairs:
         name, separator, text = pair.partition("=")
         if not separator:
-            raise UsageError(f"{pair!r} is not field=value", hint="or give JSON on standard input")
+            raise UsageError(f"{pair!r} is not field=value", hint=_INPUT_HINT)
         if properties.get(name, {}).get("type", "string") == "string":
             inputs[name] = text
             continue
         try:
             inputs[name] = json.loads(text)
         except ValueError:
-            raise UsageError(f"{name}: {text!r} is not JSON") from None
+            raise UsageError(f"{name}: {text!r} is not JSON", hint=_INPUT_HINT) from None
     return inputs
+
+
+def example_command(name: str, policy: Policy) -> str:
+    """Return a command that predicts one input, with the fields of the signature."""
+    schema = policy.signature.input_schema
+    fields: dict[str, Any] = schema.get("properties", {})
+    required: list[str] = list(schema.get("required", fields))
+    types = {field: fields.get(field, {}).get("type", "string") for field in required}
+    shown = {field: _EXAMPLES.get(str(kind)) for field, kind in types.items()}
+    if not shown or None in shown.values():
+        return f"dse predict {name} --input - < input.json"
+    return f"dse predict {name} " + " ".join(f"{field}={value}" for field, value in shown.items())

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dse_cli.canonical import sha256_of_text
+from dse_cli.evaluation.views.words import counted
 from dse_cli.registry.canary import canary_policy
 from dse_cli.registry.routing import is_canary
 from dse_cli.registry.served import ReceiptCounter
@@ -122,9 +123,10 @@ class _RunningCanary:
         if counts is not None:
             self.tripped = True
             self.warn(
-                f"the canary of {self.name} gets no more requests: {counts.errors} errors in "
-                f"{counts.samples} samples, more than {100 * self.pointer.stop.max_error_rate:g} "
-                f"%; 'dse rollback {self.name} --channel canary --reason TEXT' ends it"
+                f"the canary of {self.name} gets no more requests: "
+                f"{counted(counts.errors, 'error')} in {counted(counts.samples, 'sample')}, "
+                f"more than {100 * self.pointer.stop.max_error_rate:g} %; "
+                f"'dse rollback {self.name} --channel canary --reason TEXT' ends it"
             )
         return self.tripped
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from dse_cli.contracts.evaluation import Cell, CellError, CellUsage
-from dse_cli.evaluation.gate.row_measures import row_measures
+from dse_cli.evaluation.gate.row_measures import owed_rewards, row_measures
 
 
 def cell(example: str, rollout: int = 0, **changes: Any) -> Cell:
@@ -64,3 +64,19 @@ def test_the_order_of_cells_does_not_matter():
 def test_what_judges_use_is_not_held_against_the_policy():
     judged = cell("a", judging=CellUsage(5, 0, 10_000, 100, 10**9))
     assert row_measures([judged]).tokens == {"a": 100.0}
+
+
+def test_an_answer_that_is_owed_counts_as_wrong_where_the_other_policy_has_one():
+    cells = [
+        cell("a", 0),
+        cell("a", 1, **broken("timeout")),
+        cell("b", 0, **broken("metric")),
+        cell("c", 0, **broken("provider")),
+    ]
+    found = owed_rewards(cells, {"a": 1.0, "b": 0.0, "c": None})
+    assert found == {"a": 0.5, "b": 0.0, "c": None}
+
+
+def test_who_owes_nothing_is_not_judged_twice():
+    assert owed_rewards([cell("a"), cell("b", **broken("decode"))], {"a": 1.0, "b": 1.0}) is None
+    assert owed_rewards([cell("a", **broken("timeout"))], {"a": None}) is None

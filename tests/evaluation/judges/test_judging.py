@@ -355,6 +355,15 @@ def test_the_hash_of_a_reward_depends_on_the_policy_of_each_judge() -> None:
     assert reward.hash != other.hash
 
 
+def test_the_hash_of_a_reward_does_not_depend_on_how_a_judge_is_named() -> None:
+    reward, judges = pinned(JUDGE)
+    longer = {"judge": {**JUDGE["judge"], "artifact": "abcdef0123", "signature": "@test/j/G.v1"}}
+    spec = RewardSpec.model_validate({"signals": [longer]})
+    assert Reward(spec, judges={0: judges[0].policy.id}).hash == reward.hash
+    heavier = RewardSpec.model_validate({"signals": [{"judge": {**longer["judge"], "weight": 9}}]})
+    assert Reward(heavier, judges={0: judges[0].policy.id}).hash != reward.hash
+
+
 def test_a_reward_with_a_judge_that_is_not_pinned_has_no_hash() -> None:
     bare = Reward(RewardSpec.model_validate({"signals": [JUDGE]}))
     with pytest.raises(ValueError, match="not pinned"):

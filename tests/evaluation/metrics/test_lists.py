@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from dse_cli.contracts.metrics.lists import ListMatch
 from dse_cli.evaluation.metric_result import MetricError
+from dse_cli.evaluation.metrics.alignment import MAX_ITEMS
 from tests.evaluation.metrics.scoring import NO_DEADLINE, at, feedback, judge, score
 
 LETTERS = st.lists(st.sampled_from("abcd"), max_size=6)
@@ -183,3 +184,10 @@ def test_the_order_of_the_relevant_ids_does_not_matter_and_that_of_the_list_does
         assert forth == score("retrieval", got, right[::-1], measure=measure)
         ranked = sorted(got, key=lambda item: item not in right)
         assert score("retrieval", ranked, right, measure=measure) >= forth
+
+
+def test_a_row_with_more_items_than_are_aligned_is_an_error_and_not_an_unreachable_score():
+    many = ["a"] * (MAX_ITEMS + 1)
+    with pytest.raises(MetricError, match="at most 1000 can be aligned"):
+        score("list_match", many, many)
+    assert score("list_match", many, ["a"]) == 0

@@ -59,6 +59,7 @@ def test_a_wider_tolerance_never_takes_a_point_away(got, wanted, absolute, relat
         (".5", 0.5),
         ("1.5e3 m", 1500),
         ("\u22127", -7),
+        ("\u20137", -7),
         ("5kg", 5),
         ("route-66", 66),
         ("007", 7),
@@ -76,6 +77,7 @@ def test_a_number_is_read_out_of_a_text(text, value):
         ("1 234,5", ",", " ", 1234.5),
         ("1\u202f234,5", ",", " ", 1234.5),
         ("1'234.5", ".", "'", 1234.5),
+        ("1\u2019234.5", ".", "'", 1234.5),
         ("1234.5", ".", "", 1234.5),
     ],
 )
@@ -83,7 +85,9 @@ def test_marks_are_as_declared(text, decimal, thousands, value):
     assert score("number", text, value, decimal=decimal, thousands=thousands) == 1
 
 
-@pytest.mark.parametrize("text", ["3 or 4", "1,23", "1,234,56", "2024-03-05", "1.234,5"])
+@pytest.mark.parametrize(
+    "text", ["3 or 4", "1,23", "1,234,56", "2024-03-05", "1.234,5", "3\u20134"]
+)
 def test_a_text_with_several_numbers_is_wrong_and_says_so(text):
     found = feedback("number", text, 3)
     assert "numbers as it is written" in found
@@ -121,3 +125,8 @@ def test_an_expected_text_must_hold_one_number(expected):
 @given(st.decimals(-(10**9), 10**9, places=2))
 def test_a_number_written_with_groups_reads_as_itself(value):
     assert score("number", f"USD {value:,.2f}", float(value)) == 1
+
+
+def test_a_number_too_long_to_be_read_equals_no_other():
+    assert score("number", "0." + "0" * 500 + "1", 0) == 0
+    assert score("number", "1" * 401, "1" * 400) == 0

@@ -129,12 +129,28 @@ def test_f1_is_the_same_with_both_sides_swapped(key, data):
     assert forth == back
 
 
-@pytest.mark.parametrize(
-    "score", [1.2, -0.1, float("nan"), float("inf"), True, "good", None, [1], {"score": 1}]
-)
+@pytest.mark.parametrize("score", [1.2, -0.1, float("nan"), float("inf"), True, "good", None])
 def test_what_is_no_score_is_refused_with_what_it_is(score):
     with pytest.raises(MetricScoreError, match=re.escape(repr(score))):
         checked_score(score)
+
+
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [
+        ([1], "the score is of type list; expected a number"),
+        (object(), "the score is of type object; expected a number"),
+        ("x" * 200, "the score is of type str; expected a number"),
+        (10**400, "the score is an integer beyond 1e+15; expected a number from 0 to 1"),
+        (-(10**5000), "the score is an integer beyond 1e+15; expected a number from 0 to 1"),
+    ],
+    ids=["list", "object", "long text", "no float", "no message"],
+)
+def test_a_value_without_a_short_name_is_refused_by_its_type(score, words):
+    # No memory address: what is said of a row is the same in every process.
+    with pytest.raises(MetricScoreError) as refused:
+        checked_score(score)
+    assert str(refused.value) == words
 
 
 def test_a_whole_number_is_a_score():

@@ -54,7 +54,15 @@ def test_an_output_that_fits_a_schema_scores_1_and_else_every_reason_is_listed()
 def test_a_text_field_may_hold_the_json():
     settings = {"field": "text", "parse": True, "schema": PERSON}
     assert judge("json_schema", {"text": '{"name": "a"}'}, {}, **settings).score == 1
-    for text in ("{", "NaN", '{"age": 1}', "[" * 100_000):
+    for text in (
+        "{",
+        "NaN",
+        '{"age": 1}',
+        "[" * 100_000,
+        "[" * 300 + "]" * 300,
+        '"\\ud800"',
+        "1e999",
+    ):
         assert judge("json_schema", {"text": text}, {}, **settings).score == 0
     assert "which is not JSON" in judge("json_schema", {"text": "{"}, {}, **settings).feedback
     assert judge("json_schema", {"text": {"name": "a"}}, {}, **settings).score == 0

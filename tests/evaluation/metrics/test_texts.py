@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import re
+
 import pytest
+from pydantic import ValidationError
 
 from dse_cli.evaluation.metric_result import MetricError
 from tests.evaluation.metrics.scoring import judge, score
@@ -64,3 +67,37 @@ def test_a_pattern_must_match_the_whole_text():
     assert judge("regex", {"t": "at 15:30"}, {}, field="t", pattern=form).feedback == (
         r't: got "at 15:30", expected a text of the form \d\d:\d\d'
     )
+
+
+def test_no_pattern_takes_more_than_linear_time():
+    # A backtracking matcher would need 2^40 steps for the first and would end the suite here.
+    assert score("regex", "a" * 40 + "!", None, pattern=r"(a+)+b") == 0
+    assert score("regex", "a" * 1_000_000, None, pattern=r"(a|a)*(a|aa)+") == 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("(", "missing )"),
+        ("a)(b", "unbalanced parenthesis"),
+        ("(?!a)b", "looks around"),
+        (r"(a)\1", "refers back"),
+        ("(((a{1,200}){1,200}){1,200})", "grows too large"),
+    ],
+)
+def test_a_pattern_that_cannot_be_matched_in_linear_time_is_refused(pattern, why):
+    with pytest.raises(ValidationError, match=re.escape(why)):
+        score("regex", "a", None, pattern=pattern)
+
+
+def test_letters_of_a_pattern_mean_what_they_mean_in_a_json_schema():
+    assert score("regex", "\u0663", None, pattern=r"\d") == 0
+    assert score("regex", "é", None, pattern=r"\w") == 0
+    assert score("regex", "é", None, pattern=r"\p{L}") == 1
+    assert score("regex", "HELLO", None, pattern="(?i)hello") == 1
+    assert score("regex", "ab", None, pattern="a|b") == 0
+
+
+def test_an_expected_text_that_is_empty_is_called_empty():
+    with pytest.raises(MetricError, match=r"expected\.x holds an empty text"):
+        score("contains", "a", "")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from dse_cli.contracts.errors import (
     StaleError,
     UsageError,
 )
+from dse_cli.contracts.evaluation import CellError
 from dse_cli.contracts.lm import LmRequest, LmResponse
+from dse_cli.evaluation.views.outcomes import outcomes_of
 from dse_cli.project.project import Project
 from dse_cli.report.eval_json import eval_document
 from dse_cli.report.eval_report import EvalReport
@@ -145,7 +148,7 @@ def test_failed_without_an_evaluation_or_a_failure_selects_nothing(tmp_path: Pat
     assert none.value.hint is not None
     assert f"dse eval {NAME}" in none.value.hint
     evaluate(project, **on(ids=("val-02",)))
-    with pytest.raises(NothingSelectedError, match="nothing failed: 1 rows"):
+    with pytest.raises(NothingSelectedError, match=r"nothing failed: .* 1 row of val"):
         evaluate(project, **on(failed=True))
     (tmp_path / ".dse" / "evals" / NAME / "val.json").write_text("{")
     with pytest.raises(NothingSelectedError, match="cannot be read"):
@@ -163,6 +166,51 @@ def test_each_split_and_job_has_its_own_last_evaluation(tmp_path: Path) -> None:
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["train.json", "val.fast.json", "val.json"]
     assert ids(evaluate(project, variant="fast", **on(failed=True))) == ["val-01"]
+
+
+def test_a_row_of_another_split_is_said_to_be_there(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    for row, split, advice in (
+        ("train-00", "train", "add --split train"),
+        ("holdout-00", "holdout", "'dse promote' only"),
+    ):
+        with pytest.raises(NothingSelectedError) as refused:
+            evaluate(project, **on(ids=("val-00", row)))
+        assert refused.value.message == f"{row} is in {split}, not in val"
+        assert advice in (refused.value.hint or "")
+    assert ids(evaluate(project, **on(split="train", ids=("train-00",)))) == ["train-00"]
+
+
+def test_an_id_or_a_tag_that_no_row_has_is_a_wrong_command_line(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    with pytest.raises(UsageError, match="no row has the id val-0x") as unknown:
+        evaluate(project, **on(ids=("val-0x",)))
+    assert (unknown.value.hint or "").startswith("did you mean 'val-0")
+    with pytest.raises(UsageError, match="no row has the tag evne") as wrong:
+        evaluate(project, **on(tags=("evne",)))
+    assert wrong.value.hint == "did you mean 'even'?"
+    with pytest.raises(NothingSelectedError):
+        evaluate(project, **on(ids=("val-01",), tags=("even",)))
+
+
+def test_a_report_says_what_selected_its_rows(tmp_path: Path) -> None:
+    report = evaluate(make_project(tmp_path), **on(tags=("even",), sample=3, limit=2))
+    assert (report.split_rows, report.filters) == (VAL, "--tag even --sample 3 --limit 2")
+    assert Selection(ids=tuple("abcde"), failed=True).written == (
+        "--id a --id b --id c and 2 more --failed"
+    )
+
+
+def test_slices_are_compared_over_the_rows_that_both_answered(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    compile_it(project, real())
+    report = evaluate(project, against="latest")
+    assert report.comparison is not None
+    (even, *_) = report.comparison.slices
+    assert (even.tag, even.other) == ("even", 1)
+    assert even.delta == pytest.approx(even.mean - 1)
+    document = eval_document(report, eval_verdict(report, Thresholds()))
+    assert document["slice_differences"][0]["tag"] == "even"
 
 
 def test_a_sample_is_drawn_with_the_seed_that_was_asked_for(tmp_path: Path) -> None:
@@ -399,6 +447,9 @@ def test_a_threshold_that_is_no_number_is_refused() -> None:
         for value in (float("nan"), 1.5, -0.1):
             with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} must be"):
                 Thresholds(**{name: value})
+    with pytest.raises(UsageError, match="not 90") as points:
+        Thresholds(fail_under=90)
+    assert points.value.hint == "0.9 is 90 points"
 
 
 def test_outages_over_the_limit_end_the_evaluation_with_a_report(tmp_path: Path) -> None:
@@ -411,7 +462,8 @@ def test_outages_over_the_limit_end_the_evaluation_with_a_report(tmp_path: Path)
     verdict = eval_verdict(report, Thresholds(fail_under=0.9, max_error_rate=0.1))
     assert (verdict.outcome, verdict.exit_code) == ("infrastructure", ExitCode.INFRASTRUCTURE)
     (message,) = verdict.messages
-    assert "1 of 9 cells of default have no answer (provider 1), the limit is 10.0%" in message.text
+    assert message.text.startswith("1 of 9 cells of default have no answer (provider 1), the limit")
+    assert "the limit is 10.0 %; " in message.text
     assert "on val-02" in message.text
     within = evaluate(project, transport=broken, run={"max_error_rate": 0.2})
     assert eval_verdict(within, Thresholds(max_error_rate=0.2)).exit_code == ExitCode.DONE
@@ -422,6 +474,23 @@ def test_when_nothing_is_answered_the_run_is_given_up(tmp_path: Path) -> None:
         evaluate(make_project(tmp_path), transport=down_for("note"))
     assert given_up.value.hint is not None
     assert "--resume" not in given_up.value.hint  # dse eval has no such option
+
+
+def test_a_metric_that_fails_on_some_rows_is_a_mistake_and_not_an_outage(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    report = evaluate(project, transport=down_for("note 2 "), run={"max_error_rate": 1.0})
+    (line,) = report.measured
+    metric = CellError("metric", "python:f failed: signatures/x/metrics.py:3: f raised KeyError")
+    cells = tuple(replace(cell, error=metric) if cell.is_outage else cell for cell in line.cells)
+    failed = replace(line, cells=cells, outcomes=outcomes_of(cells))
+    verdict = eval_verdict(replace(report, measured=(failed,)), Thresholds(max_error_rate=0))
+    assert (verdict.outcome, verdict.exit_code) == ("metric", ExitCode.USAGE)
+    (message,) = verdict.messages
+    assert "1 of 9 cells of default cannot be scored" in message.text
+    assert "signatures/x/metrics.py:3" in message.text
+    assert "trying again does not help" in message.text
+    both = eval_verdict(replace(report, measured=(failed, line)), Thresholds(max_error_rate=0))
+    assert (both.outcome, both.exit_code) == ("infrastructure", ExitCode.INFRASTRUCTURE)
 
 
 def test_a_threshold_on_rows_without_any_score_is_an_outage(tmp_path: Path) -> None:
@@ -463,6 +532,17 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_spent(
     same = tmp_path / "x"
     with pytest.raises(UsageError, match="the same file"):
         Outputs(same, same).check()
+    with pytest.raises(UsageError, match="the same file"):
+        Outputs(same, tmp_path / "y" / ".." / "x").check()
+    with pytest.raises(UsageError, match="not a regular file"):
+        Outputs(markdown=Path("/dev/null")).check()
+    for place in (tmp_path, tmp_path / "no" / "where"):
+        with pytest.raises(UsageError, match="GITHUB_STEP_SUMMARY names"):
+            Outputs().check({"GITHUB_STEP_SUMMARY": str(place)})
+    same.touch()
+    with pytest.raises(UsageError, match="cannot be written"):
+        Outputs(junit=same / "below").check()
+    Outputs(same, tmp_path / "new" / "folder" / "y").check()
     report = evaluate(make_project(tmp_path / "p"), **on(limit=1))
     nowhere = {"GITHUB_STEP_SUMMARY": str(tmp_path)}
     with pytest.raises(InfrastructureError, match="GITHUB_STEP_SUMMARY"):

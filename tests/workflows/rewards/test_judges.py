@@ -12,7 +12,7 @@ from dse_cli.contracts.errors import (
     BudgetExhaustedError,
     DseError,
     ExitCode,
-    InfrastructureError,
+    MetricFailedError,
     SpecError,
     StaleError,
 )
@@ -241,7 +241,7 @@ def test_an_evaluation_shows_who_judged(court: Project) -> None:
 
 def test_a_judge_that_is_down_ends_the_run_and_never_scores_0(court: Project) -> None:
     broken = ScriptedTransport(lambda r: "what?" if "judge:0" in r.path else rule(r))
-    with pytest.raises(InfrastructureError, match="metric"):
+    with pytest.raises(MetricFailedError, match="the judge's answer could not be read"):
         compile_one(court, "reply", broken)
 
 

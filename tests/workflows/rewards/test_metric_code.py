@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import sys
 import textwrap
 from pathlib import Path
@@ -9,11 +10,13 @@ import pytest
 
 from dse_cli.contracts.dataset import Row
 from dse_cli.contracts.diagnostic import Diagnostic
-from dse_cli.contracts.errors import SpecError
+from dse_cli.contracts.errors import ExitCode, MetricFailedError, SpecError
+from dse_cli.evaluation.rewards.reward import MAX_FEEDBACK
 from dse_cli.project.project import Project
+from dse_cli.workflows.compiles.compile import compile_signature
 from dse_cli.workflows.compiles.compile_outputs import dependencies
 from dse_cli.workflows.inputs import JobInputs, load_inputs
-from tests.workflows.desk import GRID, NAME, compile_it, make_project, scripted
+from tests.workflows.desk import GRID, NAME, compile_it, make_project, options, real, scripted
 
 POLITE = """
 import json
@@ -140,6 +143,23 @@ def test_another_file_of_the_project_cannot_be_imported(tmp_path) -> None:
 
 # --- what is wrong with it, before anything is spent --------------------------------------------
 
+BAD_REPR = """\
+class Bad:
+    def __repr__(self):
+        raise ValueError
+
+def polite(*_):
+    return Bad()
+"""
+BAD_SCORE = """\
+class Bad:
+    @property
+    def score(self): raise ValueError("\\ud800")
+
+def polite(*_):
+    return Bad()
+"""
+
 
 @pytest.mark.parametrize(
     ("code", "line", "words"),
@@ -162,6 +182,13 @@ def test_another_file_of_the_project_cannot_be_imported(tmp_path) -> None:
         ("x = 1\ny = (\n", 2, "SyntaxError"),
         ("x = 1\ny = z\n", 2, "NameError"),
         ("raise SystemExit(0)\n", 1, "SystemExit"),
+        ("def polite(*_):\n    return 10**400\n", 1, "an integer beyond 1e+15"),
+        ("def polite(*_):\n    return 10**5000\n", 1, "an integer beyond 1e+15"),
+        ("def polite(*_):\n    raise GeneratorExit\n", 2, "GeneratorExit"),
+        ("import asyncio as a\ndef polite(*_):\n    raise a.CancelledError\n", 3, "Cancelled"),
+        ("def polite(*_):\n    return (n for n in ())\n", 1, "is of type generator; expected"),
+        (BAD_REPR, 5, "the score is of type Bad; expected"),
+        (BAD_SCORE, 3, "ValueError: \\ud800"),
     ],
 )
 def test_a_wrong_metric_is_a_spec_error_at_its_line(code, line, words, tmp_path) -> None:
@@ -229,7 +256,8 @@ def test_a_metric_that_fails_later_is_an_error_with_row_file_and_line(tmp_path) 
     """
     inputs = load(project_with(tmp_path, code))
     assert error_on(inputs, {"queue": "no"}) == (
-        "python:polite failed on row 'r': metrics.py:3: polite raised ValueError: no idea"
+        f"python:polite failed on row 'r': signatures/{NAME}/metrics.py:3: "
+        "polite raised ValueError: no idea"
     )
     assert "the score is 2; expected a number from 0 to 1" in error_on(inputs, {"queue": "two"})
 
@@ -294,3 +322,34 @@ def test_a_compile_runs_on_a_python_metric(tmp_path, monkeypatch) -> None:
     (tmp_path / "config.yaml").write_text("dse: user_config/v1\nallow_code: true\n")
     result = compile_it(project_with(tmp_path / "p"), scripted())
     assert result.outcome is not None
+
+
+def test_what_a_metric_says_is_bounded_and_can_be_written(tmp_path) -> None:
+    code = """
+    def polite(output, expected, input):
+        if output["queue"] == "no":
+            raise ValueError("no " * 10_000)
+        return {"score": 0.5, "feedback": "\\ud800" + "long " * 10_000}
+    """
+    inputs = load(project_with(tmp_path, code))
+    assert len(error_on(inputs, {"queue": "no"})) < 1_200
+    row = Row("r", {"ticket": "t"}, {"queue": "billing"}, "val")
+    feedback = inputs.reward.score({"queue": "x"}, None, row).signals[0].feedback
+    assert len(feedback) == MAX_FEEDBACK
+    assert feedback.startswith("\\ud800long ")
+    assert feedback.endswith("... (50006 characters)")
+
+
+def test_a_bug_in_a_metric_ends_a_compile_as_a_mistake_that_names_the_line(tmp_path) -> None:
+    code = """
+    def polite(output, expected, input):
+        if output["queue"] != expected["queue"]:
+            raise KeyError("oops")
+        return 1
+    """
+    inputs = load(project_with(tmp_path, code))
+    with pytest.raises(MetricFailedError) as failed:
+        asyncio.run(compile_signature(inputs, options(real())))
+    assert (failed.value.exit_code, failed.value.outcome) == (ExitCode.USAGE, "metric")
+    assert f"signatures/{NAME}/metrics.py:3: polite raised KeyError" in failed.value.message
+    assert "trying again does not help" in (failed.value.hint or "")

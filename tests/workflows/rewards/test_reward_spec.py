@@ -40,9 +40,9 @@ def signal(root: Path, text: str) -> Diagnostic:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("exact_mach: 1", "unknown key 'exact_mach'", "did you mean 'exact_match'?"),
-        ("rouge: {field: queue, weight: 1}", "unknown key 'rouge'", "did you mean 'rouge_l'?"),
-        ("pairwise: {weight: 1}", "unknown key 'pairwise'", "did you mean 'pairwise_judge'?"),
+        ("exact_mach: 1", "unknown metric 'exact_mach'", "did you mean 'exact_match'?"),
+        ("rouge: {field: queue, weight: 1}", "unknown metric 'rouge'", "did you mean 'rouge_l'?"),
+        ("pairwise: {weight: 1}", "unknown metric 'pairwise'", "did you mean 'pairwise_judge'?"),
         ("exact_match: -1", "a weight must be a number above 0, at most 1000, but is -1", None),
         ("exact_match: 0", "a weight must be a number above 0, at most 1000, but is 0", None),
         ("exact_match: {field: queue, weight: -0.5}", "but is -0.5", None),
@@ -72,7 +72,7 @@ def test_a_wrong_signal_is_refused_at_its_line(text, message, hint, tmp_path) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("lenght: {target: 1, limit: 2}", "unknown key 'lenght'"),
+        ("lenght: {target: 1, limit: 2}", "unknown penalty 'lenght'"),
         ("length: {target: 5, limit: 5}", "limit must be greater than target"),
         ("tokens: {target: -1, limit: 5}", "at least 0"),
         ("cost: {target_usd: .nan, limit_usd: 1}", "nan"),

@@ -18,7 +18,7 @@ from dse_cli.lm.layer import Layer
 from dse_cli.project.project import Project
 from dse_cli.runtime.prediction import Prediction
 from dse_cli.workflows.promotion.promote import promote_policy
-from dse_cli.workflows.serving.predict import ServedPolicy
+from dse_cli.workflows.serving.predict import ServedPolicy, example_command, parse_inputs
 from tests.lm.calls import RealTransport
 from tests.workflows.desk import (
     NAME,
@@ -135,6 +135,20 @@ def test_an_input_that_does_not_fit_calls_nothing(project: Project) -> None:
     assert transport.requests == []
 
 
+def test_a_wrong_field_name_is_named_with_the_one_that_was_meant(project: Project) -> None:
+    with pytest.raises(UsageError, match="has no input field 'tickt'") as refused:
+        predict(project, says("{}"), {"tickt": "x"})
+    assert refused.value.hint == "did you mean 'ticket'?"
+
+
+def test_the_example_of_a_command_has_the_fields_of_the_signature(project: Project) -> None:
+    served = serve(project, says("{}"))
+    assert example_command(NAME, served.policy) == f"dse predict {NAME} ticket='...'"
+    with pytest.raises(UsageError) as refused:
+        parse_inputs(["ticket"], None, served.policy)
+    assert "--input -" in (refused.value.hint or "")
+
+
 def test_a_long_lived_process_does_not_keep_its_calls(project: Project) -> None:
     async def go() -> int:
         served = serve(project, real())
@@ -147,6 +161,16 @@ def test_a_long_lived_process_does_not_keep_its_calls(project: Project) -> None:
 
     assert asyncio.run(go()) == 0
     assert len(receipts(project)) == 5
+
+
+def test_a_receipt_behind_a_line_that_was_cut_off_is_not_lost_with_it(project: Project) -> None:
+    predict(project, real())
+    path = project.paths.predictions / f"{NAME}.jsonl"
+    path.write_bytes(path.read_bytes()[:-20])
+    predict(project, real())
+    lines = path.read_text().splitlines()
+    assert len(lines) == 2
+    assert json.loads(lines[1])["result"] == "ok"
 
 
 def test_predictions_at_the_same_time_have_receipts_of_their_own(project: Project) -> None:
