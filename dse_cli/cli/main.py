@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from typing import NoReturn
+
 import typer
 
 from dse_cli import __version__
@@ -23,6 +26,8 @@ from dse_cli.cli import (
     schema,
     show,
 )
+from dse_cli.cli.common import Out
+from dse_cli.contracts.errors import ExitCode
 
 app = typer.Typer(
     name="dse",
@@ -72,4 +77,26 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
-    app()
+    if "--json" not in sys.argv[1:]:
+        app()
+        return
+    try:
+        code = app(standalone_mode=False)
+    except Exception as error:  # noqa: BLE001 - the process edge; ours is raised again
+        _show_as_document(error)
+    sys.exit(code)
+
+
+def _show_as_document(error: Exception) -> NoReturn:
+    """Say on stdout, too, why the command line cannot be read: it asks for one JSON document.
+
+    Known by its methods: Typer brings a Click of its own in some releases, and the class with it.
+    """
+    said, show = getattr(error, "format_message", None), getattr(error, "show", None)
+    if said is None or show is None:
+        raise error
+    show()
+    context = getattr(error, "ctx", None)
+    path = "dse" if context is None else context.command_path
+    Out(as_json=True).document("usage", {"message": said(), "hint": f"see '{path} --help'"})
+    sys.exit(ExitCode.USAGE)

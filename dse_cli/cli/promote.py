@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -110,13 +111,14 @@ def _promote(
     options.terms()  # a wrong override is refused before anything is read
     with showing(out) as bar:
         catalog = ModelCatalog(opened.spec, progress=WeightsProgress(bar))
-        inputs = load_inputs(opened, options.name, variant=job, catalog=catalog)
+        inputs = load_inputs(opened, options.name, variant=job, catalog=catalog, any_holdout=True)
 
         def how(metric_calls: int) -> RunOptions:
             observer = watcher(out, bar, metric_calls, show_scores=False)
             return run_options(opened, observer=observer, **run)
 
-        work = _from_canary if options.from_canary else _resolve if options.resolve else _artifact
+        artifact = partial(_artifact, note=out.note)
+        work = _from_canary if options.from_canary else _resolve if options.resolve else artifact
         show = work(inputs, options, how)
     # After the progress bar is gone.
     if not show(out):
@@ -139,12 +141,15 @@ def _resolve(inputs: JobInputs, options: PromoteOptions, how: Run) -> Callable[[
     return lambda out: show_resolution(out, inputs.name, result)
 
 
-def _artifact(inputs: JobInputs, options: PromoteOptions, how: Run) -> Callable[[Out], bool]:
+def _artifact(
+    inputs: JobInputs, options: PromoteOptions, how: Run, *, note: Callable[[str], None]
+) -> Callable[[Out], bool]:
     from dse_cli.cli.promote_show import show_active_already, show_plan, show_promotion
     from dse_cli.workflows.compiles.latest import latest_artifact
-    from dse_cli.workflows.promotion.canary import start_canary_policy
+    from dse_cli.workflows.promotion.canary import plan_canary, start_canary_policy
     from dse_cli.workflows.promotion.promote import (
         is_active,
+        look_notes,
         plan_promotion,
         promote_policy,
         refresh_policy,
@@ -156,8 +161,14 @@ def _artifact(inputs: JobInputs, options: PromoteOptions, how: Run) -> Callable[
         record = None if options.dry_run else refresh_policy(inputs, word)
         return lambda out: show_active_already(out, inputs.name, word, record)
     if options.dry_run:
-        plan = plan_promotion(inputs, word)
+        if options.channel is ChannelName.CANARY:
+            plan = plan_canary(inputs, word, options.plan(), terms.mode)
+        else:
+            plan = plan_promotion(inputs, word, terms.mode)
         return lambda out: show_plan(out, plan)
+    notes = look_notes(inputs, word)
+    for line in notes:
+        note(f"note: {line}")
     if options.channel is ChannelName.CANARY:
         canary = options.plan()
         promotion = run_async(
@@ -165,7 +176,7 @@ def _artifact(inputs: JobInputs, options: PromoteOptions, how: Run) -> Callable[
         )
     else:
         promotion = run_async(lambda: promote_policy(inputs, word, how(_cells(inputs)), terms))
-    return lambda out: show_promotion(out, inputs.name, promotion)
+    return lambda out: show_promotion(out, inputs.name, promotion, notes)
 
 
 def _cells(inputs: JobInputs) -> int:

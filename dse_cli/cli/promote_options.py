@@ -39,7 +39,9 @@ SaltOption = Annotated[
 ]
 SamplesOption = Annotated[
     int | None,
-    typer.Option("--min-samples", min=1, help="Predictions before a canary is judged; 20."),
+    typer.Option(
+        "--min-samples", min=1, max=1_000_000, help="Predictions before a canary is judged; 20."
+    ),
 ]
 ErrorsOption = Annotated[
     float | None,

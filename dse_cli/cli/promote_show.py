@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dse_cli.canonical import short
-from dse_cli.report.channel_text import counts_text
+from dse_cli.report.channel_text import comparison_text, counts_text
 from dse_cli.report.gate_text import gate_lines
 from dse_cli.report.plain import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dse_cli.cli.common import Out
     from dse_cli.contracts.history import GateEvidence, HistoryRecord
     from dse_cli.workflows.promotion.canary_promotion import CanaryPromotion
@@ -23,6 +25,8 @@ def show_plan(out: Out, plan: GatePlan) -> bool:
     out.text(f"baseline      {plan.baseline.label}")
     out.text(f"metric calls  {plan.metric_calls} ({plan.rows} holdout rows, both policies)")
     out.text(f"look          {plan.look}, tested at {plan.level:.4g}")
+    for note in plan.notes:
+        out.text(f"note          {note}")
     out.document(
         "planned",
         {
@@ -32,6 +36,7 @@ def show_plan(out: Out, plan: GatePlan) -> bool:
             "metric_calls": plan.metric_calls,
             "look": plan.look,
             "level": plan.level,
+            "notes": list(plan.notes),
         },
     )
     return True
@@ -50,8 +55,12 @@ def show_active_already(out: Out, name: str, word: str, record: HistoryRecord | 
     return True
 
 
-def show_promotion(out: Out, name: str, result: Promotion) -> bool:
-    """Print what the gate found, and what became of the pointer."""
+def show_promotion(out: Out, name: str, result: Promotion, notes: Sequence[str] = ()) -> bool:
+    """Print what the gate found, and what became of the pointer.
+
+    Args:
+        notes: what was said before the look.
+    """
     measured, record = result.measured, result.record
     if measured.evidence is not None:
         _show_evidence(out, measured.evidence, result.candidate.label, result.baseline.label)
@@ -74,6 +83,7 @@ def show_promotion(out: Out, name: str, result: Promotion) -> bool:
             "canary": None if record.canary is None else record.canary.to_json(),
             "sequence": record.sequence,
             "paid_calls": result.paid_calls,
+            "notes": list(notes),
         },
     )
     return result.moved
@@ -100,8 +110,8 @@ def show_canary_promotion(out: Out, name: str, result: CanaryPromotion) -> bool:
     compiled_id = "" if target is None else target.compiled_id
     out.text(f"canary  {counts_text(counts.canary)}")
     out.text(f"active  {counts_text(counts.active)}")
-    out.text(f"p = {result.p:.3g} that it errs no more often; evidence: record "
-             f"{result.start.sequence}")  # fmt: skip
+    out.text(comparison_text(counts, result.p))
+    out.text(f"quality: by the gate of record {result.start.sequence}")
     out.text(f"active is now {short(compiled_id)}; the canary ended")
     _review(out, name, "active.yaml")
     out.document(
@@ -113,7 +123,7 @@ def show_canary_promotion(out: Out, name: str, result: CanaryPromotion) -> bool:
             "evidence_sequence": result.start.sequence,
             "canary": counts.canary.model_dump(mode="json"),
             "active": counts.active.model_dump(mode="json"),
-            "p": result.p,
+            "p": result.p if counts.active.samples else None,
         },
     )
     return True

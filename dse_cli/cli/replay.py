@@ -120,7 +120,7 @@ def _replay_all(
     code = gravest_code(results)
     worst = next((result.outcome for result in results if result.code is code and code), "replayed")
     failed = sum(result.error is not None for result in results)
-    out.text(_count(len(results), failed))
+    out.text(_count(results, failed))
     out.document(
         worst, {"failed": failed, "results": [_document(result, mode) for result in results]}
     )
@@ -138,11 +138,16 @@ def _line(result: Replayed) -> str:
     return start + _sentence(result.report) + note
 
 
-def _count(number: int, failed: int) -> str:
-    if not number:
+def _count(results: list[Replayed], failed: int) -> str:
+    if not results:
         return "there is no receipt to replay"
-    what = f"{number} receipt{'' if number == 1 else 's'}"
-    return f"{what}, {failed} failed" if failed else f"{what} replayed"
+    what = f"{len(results)} receipt{'' if len(results) == 1 else 's'}"
+    if failed:
+        return f"{what}, {failed} failed"
+    verified = sum(result.outcome == "verified" for result in results)
+    if verified == len(results):
+        return f"{what} verified"
+    return f"{what} replayed" + (f", {verified} of them only verified" if verified else "")
 
 
 def _document(result: Replayed, mode: Mode) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from dse_cli.cli.common import (
 from dse_cli.cli.promote_options import ChannelName
 
 if TYPE_CHECKING:
+    from dse_cli.contracts.signature import Signature
     from dse_cli.project.project import Project
     from dse_cli.registry.store import SignatureStore
 
@@ -48,20 +49,22 @@ def rollback_command(
         if channel is ChannelName.CANARY:
             _stop_canary(out, opened, store, reason)
         else:
-            _roll_back(out, store, loaded.signature.id, reason)
+            _roll_back(out, store, loaded.signature, reason)
 
 
-def _roll_back(out: Out, store: SignatureStore, signature_id: str, reason: str) -> None:
+def _roll_back(out: Out, store: SignatureStore, signature: Signature, reason: str) -> None:
     from dse_cli.canonical import short
     from dse_cli.registry.history import read_history, standing_record
     from dse_cli.workflows.promotion.rollback import rollback_policy
 
-    record = rollback_policy(store, signature_id, reason=reason)
+    record, passed_over = rollback_policy(store, signature, reason=reason)
     target, promotion = record.target, standing_record(read_history(store))
     where = "the authored policy"
     if target is not None and promotion is not None:
         where = f"{short(target.compiled_id)}, promoted by record {promotion.sequence}"
     out.text(f"{store.name}: rolled back to {where}")
+    for policy in passed_over:
+        out.text(f"passed over {short(policy.compiled_id)}: it is stale, and would not serve")
     out.document(
         "rolled_back",
         {
@@ -69,6 +72,7 @@ def _roll_back(out: Out, store: SignatureStore, signature_id: str, reason: str) 
             "target": None if target is None else target.compiled_id,
             "promoted_by": None if promotion is None else promotion.sequence,
             "sequence": record.sequence,
+            "passed_over": [policy.compiled_id for policy in passed_over],
         },
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from dse_cli.contracts.channel import CanaryStop
 from dse_cli.contracts.params import Params
 from dse_cli.registry.json_text import number_text, sorted_keys
 from dse_cli.registry.yaml_scalars import (
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _BLOCK_KEYS: Final = frozenset({"text"})
 #: YAML readers give up on a plain ``key:`` beyond 1024 characters.
 _LONGEST_KEY: Final = 200
+#: What a canary gets that was not told otherwise.
+_PLAIN_STOP: Final = CanaryStop()
 
 
 def render_active(pointer: ActivePointer, *, name: str) -> str:
@@ -42,13 +45,21 @@ def render_active(pointer: ActivePointer, *, name: str) -> str:
     return "".join(f"{line}\n" for line in (about, made_by, *_body(pointer)))
 
 
-def render_canary(pointer: CanaryPointer, *, name: str) -> str:
-    """Return the whole of ``canary.yaml``; see :func:`render_active`."""
-    percent = number_text(pointer.percent)
+def render_canary(pointer: CanaryPointer, *, name: str, override: str | None = None) -> str:
+    """Return the whole of ``canary.yaml``; see :func:`render_active`.
+
+    Args:
+        override: why it began although no gate said so, of the record that started it.
+    """
+    options = f" --percent {number_text(pointer.percent)}"
+    if pointer.stop.min_samples != _PLAIN_STOP.min_samples:
+        options += f" --min-samples {pointer.stop.min_samples}"
+    if pointer.stop.max_error_rate != _PLAIN_STOP.max_error_rate:
+        options += f" --max-error-rate {number_text(pointer.stop.max_error_rate)}"
+    if override is not None:
+        options += f" --override {double_quoted(override)}"
     about = f"# The canary of {name}: a policy on trial, and the share of requests that it answers."
-    made_by = (
-        f"# made by: dse promote {name} {_artifact(pointer)} --channel canary --percent {percent}"
-    )
+    made_by = f"# made by: dse promote {name} {_artifact(pointer)} --channel canary{options}"
     return "".join(f"{line}\n" for line in (about, made_by, *_body(pointer)))
 
 

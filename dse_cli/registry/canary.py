@@ -85,8 +85,20 @@ def canary_text(store: SignatureStore, record: HistoryRecord) -> str:
         baseline=source.compiled_id,
         policy=stored.artifact.params.to_json(),
     )
-    text = render_canary(pointer, name=store.name)
+    text = _rendered(store, pointer, record)
     return checked_text(store, store.canary_file, text, CanaryPointer, stored)
+
+
+def canary_rendered(
+    store: SignatureStore, history: Sequence[HistoryRecord], pointer: CanaryPointer
+) -> bytes:
+    """Return ``canary.yaml`` as DSE writes it for the canary that runs."""
+    return _rendered(store, pointer, standing_canary(history)).encode()
+
+
+def _rendered(store: SignatureStore, pointer: CanaryPointer, start: HistoryRecord | None) -> str:
+    override = start.reason if start is not None and start.override else None
+    return render_canary(pointer, name=store.name, override=override)
 
 
 def canary_interrupted(history: Sequence[HistoryRecord], pointer: CanaryPointer | None) -> bool:

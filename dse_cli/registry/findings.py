@@ -18,6 +18,10 @@ _RESOLVE: Final = (
     "two branches moved this pointer, and only one policy can be active: "
     "'dse promote {} --resolve' measures both and keeps one"
 )
+_EDITED: Final = (
+    "'git checkout -- {0}' restores it; a wanted edit belongs in the instruction of "
+    "signatures/{1}/signature.yaml or in a variant in its compile.yaml: then compile and promote"
+)
 _ONE_SIDE: Final = (
     "two branches wrote this file: keep one side of it whole, and of the history remove the later "
     "records of the other"
@@ -76,6 +80,8 @@ def _hint(diagnostic: Diagnostic) -> str:
     _, _, inside = diagnostic.file.partition("/")
     name, _, relative = inside.partition("/")
     is_pointer = relative in {"active.yaml", "canary.yaml"}
+    if diagnostic.code == "policy-edited":
+        return _EDITED.format(diagnostic.file, name)
     if diagnostic.code == "history-fork" or (diagnostic.code == "merge-conflict" and is_pointer):
         return _RESOLVE.format(name)
     return _ONE_SIDE if diagnostic.code == "merge-conflict" else RESTORE

@@ -17,11 +17,11 @@ from dse_cli.contracts.errors import UsageError
 from dse_cli.contracts.history import HistoryRecord, PolicyRef
 from dse_cli.registry.atomic import write_once
 from dse_cli.registry.documents import parse_contract
-from dse_cli.registry.history_chain import behind, read_chain, record_name
+from dse_cli.registry.history_chain import behind, read_chain, record_name, sealed
 from dse_cli.registry.json_text import json_file_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from dse_cli.registry.store import SignatureStore
 
@@ -100,7 +100,8 @@ def append_locked(store: SignatureStore, record: HistoryRecord) -> HistoryRecord
 
 
 def write_record(store: SignatureStore, record: HistoryRecord) -> HistoryRecord:
-    """Write a record whose place in the chain is set, and return it."""
+    """Write a record whose place in the chain is set, and return it as written."""
+    record = sealed(record)
     name = f"history/{record_name(record)}"
     data = json_file_bytes(record.to_json())
     parse_contract(data, HistoryRecord, name=store.shown(name))
@@ -159,11 +160,16 @@ def standing_record(history: Sequence[HistoryRecord]) -> HistoryRecord | None:
     return stack[-1].record if stack else None
 
 
-def previous_promoted(history: Sequence[HistoryRecord]) -> PolicyRef | None:
+def previous_promoted(
+    history: Sequence[HistoryRecord], serves: Callable[[PolicyRef], bool] = lambda _: True
+) -> PolicyRef | None:
     """Return where a rollback goes: the policy promoted before the one that stands now.
 
     Promotions are a stack and a rollback takes the top off, so that rolling back twice goes two
     promotions back and never to and fro. None is the authored policy, below all promotions.
+
+    Args:
+        serves: whether a policy could be served; those that could not are passed over.
 
     Raises:
         UsageError: the authored policy stands; there is nothing to roll back to.
@@ -174,7 +180,7 @@ def previous_promoted(history: Sequence[HistoryRecord]) -> PolicyRef | None:
             "there is nothing to roll back to: the authored policy is active",
             hint="'dse promote' makes a compiled policy active",
         )
-    return stack[-2].policy if len(stack) > 1 else None
+    return next((one.policy for one in reversed(stack[:-1]) if serves(one.policy)), None)
 
 
 def standing_canary(history: Sequence[HistoryRecord]) -> HistoryRecord | None:

@@ -12,10 +12,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dse_cli.canonical import short
+from dse_cli.canonical import sha256_of, sha256_of_bytes, short
 from dse_cli.contracts.history import HistoryRecord
 from dse_cli.registry.documents import load_contract
 from dse_cli.registry.findings import AlteredFileError, altered, as_altered
+from dse_cli.registry.json_text import json_file_bytes
 from dse_cli.registry.store import file_names
 
 if TYPE_CHECKING:
@@ -50,6 +51,16 @@ def record_name(record: HistoryRecord) -> str:
     policy = record.target or (record.source if record.channel == "canary" else None)
     about = short(policy.compiled_id) if policy else _AUTHORED
     return f"{record.sequence:04d}-{record.event}-{about}.json"
+
+
+def sealed(record: HistoryRecord) -> HistoryRecord:
+    """Return a record with the digest of all else that it says.
+
+    The record behind it holds the digest of its file, and the last one has none behind it yet.
+    """
+    body = record.to_json()
+    body.pop("digest", None)
+    return record.model_copy(update={"digest": sha256_of(body)})
 
 
 def read_chain(store: SignatureStore, *, forked: bool = False) -> Chain:
@@ -161,6 +172,13 @@ def _strange(chain: Chain) -> Iterator[Diagnostic]:
             first = chain.records[0].value.signature_id
             message = f"this record is about another signature than {first}"
             yield place(("signature_id",), "history-signature", message)
+        if record.digest is not None and sealed(record).digest != record.digest:
+            message = "this record was edited: it is not what its own digest says"
+            yield place(("digest",), "history-digest", message)
         if record_name(record) != loaded.document.name.rsplit("/", 1)[-1]:
             message = f"by its content this file is {record_name(record)}"
             yield place(("event",), "history-name", message)
+        if sha256_of_bytes(json_file_bytes(record.to_json())) != loaded.digest:
+            # Its followers name it by the digest of its bytes: it has one spelling.
+            message = "this file says what a record says, but not as 'dse' writes it"
+            yield place((), "history-formatting", message)

@@ -16,7 +16,7 @@ from dse_cli.registry.receipts import RECEIPT, list_runs, load_receipt, run_of_a
 from dse_cli.registry.store import ARTIFACT_NAME, file_names, stale_parts, stale_sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from dse_cli.contracts.diagnostic import Diagnostic, Severity
     from dse_cli.contracts.history import ActivePointer
@@ -31,11 +31,14 @@ T = TypeVar("T")
 Artifacts = dict[str, "StoredArtifact"]
 
 
-def verify_store(store: SignatureStore, signature: Signature | None) -> list[Diagnostic]:
+def verify_store(
+    store: SignatureStore, signature: Signature | None, pins: Mapping[str, str] | None = None
+) -> list[Diagnostic]:
     """Return every finding about a store, sorted.
 
     Args:
         signature: as it stands now; None when its file is wrong, then staleness is not judged.
+        pins: where artifacts are pinned as judges, ``FILE:LINE`` by name.
     """
     check = _Check(store)
     artifacts = check.artifacts()
@@ -47,7 +50,7 @@ def verify_store(store: SignatureStore, signature: Signature | None) -> list[Dia
         check.agreement(history or (), pointer)
     check.records(history or (), artifacts)
     if signature:
-        check.staleness(artifacts, pointer, signature)
+        check.staleness(artifacts, pointer, signature, pins or {})
     check.receipts()
     check.leftovers()
     return sorted(set(check.found), key=lambda d: (d.file, d.line, d.column, d.code, d.message))
@@ -133,26 +136,44 @@ class _Check:
                 self._note(target.artifact, "artifact-digest", message)
 
     def staleness(
-        self, artifacts: Artifacts, pointer: ActivePointer | None, signature: Signature
+        self,
+        artifacts: Artifacts,
+        pointer: ActivePointer | None,
+        signature: Signature,
+        pins: Mapping[str, str],
     ) -> None:
-        """A stale artifact is a warning; a stale active policy stops predictions."""
+        """A stale artifact is a warning; a stale active policy stops predictions.
+
+        The finding is at the signature, which is what a person changed. Only what may be deleted
+        is found at the artifact.
+        """
         warnings: list[Diagnostic] = []
         for name, stored in artifacts.items():
             if not (changed := stale_parts(stored.artifact, signature)):
                 continue
             is_active = pointer is not None and pointer.artifact == name
-            found = about_file(
-                self.store.shown(name),
-                "stale",
-                ("the active policy is stale: " if is_active else "stale: ")
-                + stale_sentence(changed),
-                f"run 'dse compile {self.store.name}'"
-                + (" and promote the result" if is_active else ", or delete the artifact"),
-                severity="error" if is_active else "warning",
-                outcome="stale",
-            )
-            (self.found if is_active else warnings).append(found)
+            what, hint = stale_sentence(changed), f"run 'dse compile {self.store.name}'"
+            if is_active:
+                message = f"the active policy is stale: {what} ({self.store.shown(name)})"
+                hint += " and promote the result"
+                self.found.append(self._stale(self._signature_file, message, hint, "error"))
+            if name in pins:
+                message = f"a pinned judge is stale: {what} ({self.store.shown(name)})"
+                hint = f"{hint}, then put the new id at {pins[name]}, which pins this one"
+                self.found.append(self._stale(self._signature_file, message, hint, "warning"))
+            if not is_active and name not in pins:
+                hint += ", or delete the artifact"
+                warnings.append(
+                    self._stale(self.store.shown(name), f"stale: {what}", hint, "warning")
+                )
         self.found += warnings if len(warnings) <= MOST_STALE_LISTED else [self._folded(warnings)]
+
+    @property
+    def _signature_file(self) -> str:
+        return f"signatures/{self.store.name}/signature.yaml"
+
+    def _stale(self, file: str, message: str, hint: str, severity: Severity) -> Diagnostic:
+        return about_file(file, "stale", message, hint, severity=severity, outcome="stale")
 
     def _folded(self, warnings: list[Diagnostic]) -> Diagnostic:
         return about_file(

@@ -61,12 +61,15 @@ class Desk:
         return git(self.root, "status", "--porcelain")
 
     def written(self) -> dict[str, bytes]:
-        """What stands under `artifacts/`, by name."""
+        """What stands under `artifacts/`, by name.
+
+        Without what a killed process was writing: git ignores it, `dse check --fix` removes it.
+        """
         home = self.root / "artifacts"
         return {
             path.relative_to(home).as_posix(): path.read_bytes()
             for path in sorted(home.rglob("*"))
-            if path.is_file()
+            if path.is_file() and not path.match(".dse-*.tmp")
         }
 
 

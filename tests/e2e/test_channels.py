@@ -41,6 +41,8 @@ def test_a_canary_is_started_served_counted_and_made_active(desk: Desk, server: 
     assert "5 more samples needed: it has 0 of 5" in refused.stderr
     again = desk.dse("promote", NAME, "--latest", "--channel", "canary", "--percent", "5", code=2)
     assert "runs already" in again.stderr
+    words = ("--channel", "canary", "--percent", "5", "--dry-run")
+    assert "runs already" in desk.dse("promote", NAME, "--latest", *words, code=2).stderr
 
     channels = []
     for number in range(14):
@@ -158,3 +160,27 @@ def test_options_that_do_not_go_together_are_refused(promoted: Desk) -> None:
         assert ran.document["outcome"] == "usage", options
     records = (promoted.root / f"artifacts/{NAME}/history").iterdir()
     assert [json.loads(path.read_text())["sequence"] for path in records] == [1]
+
+
+def test_an_override_does_with_a_holdout_that_is_too_small_and_nothing_else_does(
+    desk: Desk, server: DeskServer
+) -> None:
+    desk.dse("compile", NAME)
+    path = desk.root / "datasets/notes/rows.jsonl"
+    lines = path.read_text().splitlines()
+    holdout = [line for line in lines if json.loads(line)["split"] == "holdout"]
+    path.write_text("\n".join(line for line in lines if line not in holdout[3:]) + "\n")
+    before = server.total
+    for words in ((), ("--dry-run",)):
+        refused = desk.dse("promote", NAME, "--latest", "--json", *words, code=2)
+        assert refused.document["outcome"] == "spec"
+        assert "the holdout has 3 rows" in refused.stderr
+    done = desk.dse("promote", NAME, "--latest", "--override", "trust me", "--json").document
+    assert (done["outcome"], done["moved"], done["evidence"]) == ("override", True, None)
+    assert server.total == before
+    assert "active by override: trust me" in desk.dse("show", NAME).stdout
+
+
+def test_a_number_of_samples_that_cannot_be_is_a_usage_error(desk: Desk) -> None:
+    words = ("--channel", "canary", "--percent", "5", "--min-samples", "1000001")
+    assert "--min-samples" in desk.dse("promote", NAME, "--latest", *words, code=2).stderr

@@ -104,9 +104,9 @@ def test_models_stand_in_one_table(desk: Desk, server: DeskServer) -> None:
     other = f"  other: {{model: openai/other, api_base: {base}}}\n"
     file.write_text(spec.replace("default_model", other + "default_model", 1))
     ran = desk.dse("eval", NAME, "--model", "other", "--model", "desk")
-    table = ran.stdout.splitlines()[:4]
+    table = ran.stdout.splitlines()[2:6]
     assert [line.split()[0] for line in table] == ["policy", "other", "desk", "default"]
-    assert table[1].endswith("+0.0 (+0.0 to +0.0)")
+    assert table[1].endswith("  +0.0")
     document = desk.dse("eval", NAME, "--model", "other", "--json").document
     assert document["models"][0]["policy"]["model"] == "openai/other"
     wrong = desk.dse("eval", NAME, "--model", "othr", "--json", code=2).document

@@ -112,7 +112,8 @@ def test_every_exit_code_is_met_and_json_carries_its_word(
     assert outcome("eval", "no-such-signature", code=2) == "usage"
     assert outcome("eval", NAME, "--split", "holdout", code=2) == "usage"
     assert outcome("compile", NAME, "--max-metric-calls", "1", code=3) == "budget"
-    assert outcome("eval", NAME, "--tag", "no-such-tag", code=5) == "nothing_selected"
+    assert outcome("eval", NAME, "--tag", "no-such-tag", code=2) == "usage"
+    assert outcome("eval", NAME, "--tag", "red", "--tag", "blue", code=5) == "nothing_selected"
     active = promoted.root / "artifacts" / NAME / "active.yaml"
     active.write_text(active.read_text().replace("The note names", "The note hides"))
     assert outcome("predict", NAME, "note=x", code=4) == "altered"

@@ -76,10 +76,32 @@ def test_the_version_is_printed(desk: Desk) -> None:
     assert desk.fresh("--version").stdout == f"dse {__version__}\n"
 
 
+def test_no_file_of_a_project_runs_in_place_of_a_library(desk: Desk) -> None:
+    for name in ("yaml", "typer", "pydantic", "dataclasses", "json"):
+        (desk.root / f"{name}.py").write_text("raise SystemExit('code of the project ran')\n")
+    assert desk.fresh("list", "--json").document["outcome"] == "listed"
+
+
 def test_a_wrong_option_is_a_usage_error(desk: Desk) -> None:
     ran = desk.dse("compile", NAME, "--max-metric-cals", "3", code=2)
     assert "--max-metric-calls" in ran.stderr
     assert ran.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("eval",), ("eval", NAME, "--limit", "0"), ("eval", NAME, "--bogus"), ("evil",)],
+    ids=" ".join,
+)
+def test_a_command_line_that_cannot_be_read_is_a_document_too(
+    desk: Desk, words: tuple[str, ...]
+) -> None:
+    plain = desk.dse(*words, code=2)
+    ran = desk.dse(*words, "--json", code=2)
+    assert ran.document["outcome"] == "usage"
+    assert ran.document["message"] in plain.stderr
+    assert ran.document["hint"].endswith("--help'")
+    assert ran.stderr == plain.stderr
 
 
 @pytest.mark.parametrize(

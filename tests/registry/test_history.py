@@ -208,3 +208,10 @@ COMMITTED = sorted((Path(__file__).parents[2] / "artifacts").glob("*/history/*.j
 def test_a_committed_record_is_the_same_bytes_when_it_is_written_again(path: Path) -> None:
     loaded = load_contract(path, HistoryRecord, name=path.name)
     assert record_digest(loaded.value) == loaded.digest
+
+
+def test_an_edit_of_the_last_record_is_found(project: Project) -> None:
+    last = project.store.history_folder / three_records(project)[-1]
+    last.write_text(last.read_text().replace('"reason": null', '"reason": "the board agreed"'))
+    with pytest.raises(AlteredFileError, match="its own digest"):
+        read_history(project.store)

@@ -60,11 +60,24 @@ def test_a_good_store_and_an_empty_one_have_no_findings(full: Project, tmp_path:
 def test_a_stale_artifact_warns_and_a_stale_active_policy_is_an_error(full: Project) -> None:
     found = verify_store(full.store, make_signature(output={"queue": "string"}))
     by_file = {finding.file.rsplit("/", 1)[-1]: finding for finding in found}
-    active = by_file[artifact_path(full, "two\nlines").name]
+    active = by_file["signature.yaml"]
     other = by_file[artifact_path(full, "one\nline").name]
     assert (active.severity, active.outcome, active.code) == ("error", "stale", "stale")
     assert (other.severity, other.outcome) == ("warning", "stale")
     assert "the output schema changed" in active.message
+    assert artifact_path(full, "two\nlines").name in active.message, "which one is in the message"
+
+
+def test_a_stale_judge_that_a_job_pins_is_not_to_be_deleted(full: Project) -> None:
+    name = full.store.artifact_name(make_artifact("one\nline"))
+    pins = {name: "signatures/reply/compile.yaml:9"}
+    found = verify_store(full.store, make_signature(output={"queue": "string"}), pins)
+    (judge,) = [one for one in found if one.severity == "warning"]
+    assert judge.file.endswith("/signature.yaml")
+    assert judge.message.startswith("a pinned judge is stale: ")
+    assert judge.hint is not None
+    assert "put the new id at signatures/reply/compile.yaml:9" in judge.hint
+    assert "delete" not in judge.hint
 
 
 def test_without_a_readable_signature_staleness_is_not_judged(full: Project) -> None:
@@ -76,6 +89,9 @@ def test_an_edited_policy_is_found_at_its_line(full: Project) -> None:
     path.write_text(path.read_text().replace("lines", "words"))
     found = verify_store(full.store, make_signature())
     assert [(finding.code, finding.outcome) for finding in found] == [("policy-edited", "altered")]
+    assert found[0].hint is not None
+    assert f"'git checkout -- {full.store.shown('active.yaml')}' restores it" in found[0].hint
+    assert "compile.yaml: then compile and promote" in found[0].hint
     assert found[0].source is not None
     assert "words" in found[0].source
 

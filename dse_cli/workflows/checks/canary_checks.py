@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 from dse_cli.canonical import short
 from dse_cli.contracts.errors import DseError
 from dse_cli.project.specs import load_signature
-from dse_cli.registry.active_yaml import render_canary
-from dse_cli.registry.canary import canary_disagreement, canary_interrupted, read_canary
+from dse_cli.registry.canary import (
+    canary_disagreement,
+    canary_interrupted,
+    canary_rendered,
+    read_canary,
+)
 from dse_cli.registry.documents import read_bytes
 from dse_cli.registry.findings import RESTORE, AlteredFileError, about_file
 from dse_cli.registry.history import read_history
@@ -38,7 +42,7 @@ def canary_findings(project: Project, name: str) -> list[Diagnostic]:
     try:
         found += _disagreement(store, pointer)
         if pointer is not None:
-            found += _formatting(store, pointer)
+            found += [] if found else _formatting(store, pointer)
             found += _staleness(project, store, pointer)
             found += _trip(project, store)
             found += _baseline(project, store, pointer)
@@ -60,7 +64,8 @@ def _disagreement(store: SignatureStore, pointer: CanaryPointer | None) -> list[
 
 def _formatting(store: SignatureStore, pointer: CanaryPointer) -> list[Diagnostic]:
     file = store.shown("canary.yaml")
-    if read_bytes(store.canary_file, name=file) == render_canary(pointer, name=store.name).encode():
+    rendered = canary_rendered(store, read_history(store), pointer)
+    if read_bytes(store.canary_file, name=file) == rendered:
         return []
     message = "comments or formatting were edited; the canary itself is as recorded"
     hint = "'dse check --fix' writes it as 'dse promote' does"
@@ -72,9 +77,11 @@ def _staleness(project: Project, store: SignatureStore, pointer: CanaryPointer) 
     changed = stale_parts(store.load_artifact(pointer.artifact).artifact, signature)
     if not changed:
         return []
-    message = f"the canary is stale, and nothing is served: {stale_sentence(changed)}"
+    message = f"the canary is stale, and nothing is served: {stale_sentence(changed)} "
+    message += f"({store.shown(pointer.artifact)})"
     hint = f"'dse rollback {store.name} --channel canary --reason TEXT', or restore the signature"
-    return [about_file(store.shown("canary.yaml"), "stale", message, hint, outcome="stale")]
+    file = project.paths.relative(project.paths.signature_file(store.name))
+    return [about_file(file, "stale", message, hint, outcome="stale")]
 
 
 def _trip(project: Project, store: SignatureStore) -> list[Diagnostic]:

@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from dse_cli.contracts.diagnostic import Diagnostic
 from dse_cli.contracts.errors import AlteredError, DseError, ExitCode, SpecError, UsageError
+from dse_cli.contracts.job import CompileJob
 from dse_cli.evaluation.datasets.dataset_loader import load_dataset
 from dse_cli.project.source_text import raise_sorted
 from dse_cli.project.specs import load_dataset_spec, load_signature
+from dse_cli.project.validate import validate
+from dse_cli.project.yaml_document import load_yaml
 from dse_cli.registry.store import SignatureStore, file_names
 from dse_cli.registry.verify import verify_store
 from dse_cli.runtime.direct import refuse_tools
 from dse_cli.workflows.checks.canary_checks import canary_findings
+from dse_cli.workflows.checks.gate_records import gate_record_findings
 from dse_cli.workflows.checks.holdout_size import holdout_findings, no_holdout
 from dse_cli.workflows.checks.ignored import unignored_local_folder
+from dse_cli.workflows.checks.judge_pins import judge_pins
 from dse_cli.workflows.checks.stale import JobsOfNow, stale_findings
-from dse_cli.workflows.compiles.compile_search import find_optimizer
+from dse_cli.workflows.compiles.compile_search import find_optimizer, known_optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 
     from dse_cli.contracts.signature import Signature
     from dse_cli.project.project import Project
+    from dse_cli.workflows.inputs import JobInputs
 
 #: Outcomes of a diagnostic that mean integrity and not a wrong spec.
 INTEGRITY_OUTCOMES = frozenset({"altered", "integrity", "pointer_moved", "diverged"})
@@ -89,13 +95,39 @@ def _check_job(
     checked_datasets: set[str],
     findings: list[Diagnostic],
 ) -> None:
-    inputs = jobs.load(name, variant, {})
+    try:
+        inputs = jobs.load(name, variant, {})
+    except SpecError:
+        # What is wrong with its inputs hides what is wrong with its optimizer.
+        path = jobs.project.paths.job_file(name, variant)
+        document = load_yaml(path, name=jobs.project.paths.relative(path))
+        job = validate(document, CompileJob)
+        _guarded(findings, lambda: known_optimizer(job, document), path, jobs.project)
+        raise
     dataset = jobs.project.resolve_dataset(inputs.job.dataset)
     if dataset not in checked_datasets:
         _, document = load_dataset_spec(jobs.project, dataset)
         findings += no_holdout(inputs.dataset, document)
     checked_datasets.add(dataset)
     find_optimizer(inputs)
+    findings += _code_warnings(inputs)
+
+
+def _code_warnings(inputs: JobInputs) -> list[Diagnostic]:
+    if inputs.project.trusts_code:
+        return []
+    return [
+        Diagnostic(
+            f"signatures/{inputs.name}/{file}",
+            0,
+            0,
+            "code-not-run",
+            "this file was read and hashed, and not run: nobody allowed it",
+            "'dse check --allow-code' also tries its metrics on the expected outputs",
+            severity="warning",
+        )
+        for file in sorted(inputs.reward.code_digests)
+    ]
 
 
 def _check_dataset(project: Project, name: str) -> None:
@@ -108,16 +140,17 @@ def _check_dataset(project: Project, name: str) -> None:
 def _check_stores(jobs: JobsOfNow) -> list[Diagnostic]:
     project = jobs.project
     findings: list[Diagnostic] = []
-    signatures = set(project.signature_names())
+    signatures, pins = set(project.signature_names()), judge_pins(project)
     for name in file_names(project.paths.artifacts):
         store = SignatureStore(project.paths.artifact(name), project.paths.locks)
         if not store.folder.is_dir():
             continue
         ignored: list[Diagnostic] = []
         signature = _signature(project, name, ignored) if name in signatures else None
-        findings += verify_store(store, signature)
+        findings += verify_store(store, signature, pins.get(name))
+        findings += gate_record_findings(store)
         if signature is not None:
-            findings += stale_findings(jobs, store, signature)
+            findings += stale_findings(jobs, store, signature, pins.get(name))
             findings += canary_findings(project, name)
         if name not in signatures:
             message = "these artifacts belong to no signature"

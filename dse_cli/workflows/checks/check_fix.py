@@ -14,14 +14,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dse_cli.contracts.errors import DseError
-from dse_cli.registry.active_yaml import render_active, render_canary
+from dse_cli.registry.active_yaml import render_active
 from dse_cli.registry.atomic import write_atomic
-from dse_cli.registry.canary import canary_disagreement, canary_interrupted, read_canary
+from dse_cli.registry.canary import (
+    canary_disagreement,
+    canary_interrupted,
+    canary_rendered,
+    read_canary,
+)
 from dse_cli.registry.history import read_history
 from dse_cli.registry.leftovers import empty_runs, remove_leftovers, temporary_files
 from dse_cli.registry.pointer import disagreement, interrupted, read_active, recover
 from dse_cli.registry.store import SignatureStore, file_names
-from dse_cli.workflows.checks.ignored import LINE, NAME, ignore_local_folder, unignored_local_folder
+from dse_cli.workflows.checks.ignored import NAME, ignore_local_folder, unignored_local_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,8 +60,8 @@ def fix_project(project: Project) -> list[Fixed]:
     """
     done: list[Fixed] = []
     if unignored_local_folder(project):
-        ignore_local_folder(project)
-        done.append(Fixed(NAME, "not-ignored", f"added the line {LINE}"))
+        lines = ignore_local_folder(project)
+        done.append(Fixed(NAME, "not-ignored", f"added {' and '.join(lines)}"))
     for name in file_names(project.paths.artifacts):
         store = SignatureStore(project.paths.artifact(name), project.paths.locks)
         if store.folder.is_dir():
@@ -66,9 +71,10 @@ def fix_project(project: Project) -> list[Fixed]:
 
 def _fix_store(store: SignatureStore) -> list[Fixed]:
     done: list[Fixed] = []
-    if _is_interrupted(store) and recover(store):
-        shown = store.shown("active.yaml")
-        done.append(Fixed(shown, "interrupted-move", "completed the recorded move"))
+    cut_off = _interrupted(store)
+    if cut_off and recover(store):
+        what = "completed the recorded move"
+        done += [Fixed(store.shown(path.name), "interrupted-move", what) for path in cut_off]
     if _reformatted(store):
         with store.lock():
             # Read again under the lock: a pointer may have moved since.
@@ -87,29 +93,36 @@ def _fix_store(store: SignatureStore) -> list[Fixed]:
     return done
 
 
-def _is_interrupted(store: SignatureStore) -> bool:
-    """Whether a recorded move was cut off; a pointer set by hand is not that."""
+def _interrupted(store: SignatureStore) -> list[Path]:
+    """Return the pointer files whose recorded move was cut off; one set by hand is not that."""
     try:
         history, pointer, canary = read_history(store), read_active(store), read_canary(store)
     except DseError:
-        return False  # a finding, and no repair of ours
+        return []  # a finding, and no repair of ours
     active = disagreement(store, history, pointer)
     trial = canary_disagreement(store, history, canary)
     if (active and not interrupted(history, pointer)) or (
         trial and not canary_interrupted(history, canary)
     ):
-        return False
-    return bool(active or trial)
+        return []
+    files = ((active, store.active_file), (trial, store.canary_file))
+    return [path for sentence, path in files if sentence]
 
 
 def _reformatted(store: SignatureStore) -> dict[Path, bytes]:
-    """Return what a pointer file should hold, if it says the same in other bytes."""
+    """Return what a pointer file should hold, if it says the same in other bytes.
+
+    Only if it is where the history says: what somebody set by hand is not made to look like ours.
+    """
     found: dict[Path, bytes] = {}
     # Reading refuses a pointer that is not equal to its artifact.
     with suppress(DseError):
-        if (active := read_active(store)) is not None:
+        active = read_active(store)
+        if active is not None and not disagreement(store, read_history(store), active):
             found[store.active_file] = render_active(active, name=store.name).encode()
     with suppress(DseError):
-        if (canary := read_canary(store)) is not None:
-            found[store.canary_file] = render_canary(canary, name=store.name).encode()
+        canary = read_canary(store)
+        history = read_history(store)
+        if canary is not None and not canary_disagreement(store, history, canary):
+            found[store.canary_file] = canary_rendered(store, history, canary)
     return {path: text for path, text in found.items() if path.read_bytes() != text}

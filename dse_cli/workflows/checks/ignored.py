@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NAME: Final = ".gitignore"
 LINE: Final = ".dse/"
+#: What a killed process leaves beside a file that it was writing.
+LEFTOVERS: Final = ".dse-*.tmp"
 _SPELLINGS: Final = frozenset(
     {f"{start}.dse{end}" for start in ("", "/", "**/") for end in ("", "/", "/*", "/**")}
 )
@@ -37,8 +39,11 @@ def unignored_local_folder(project: Project) -> list[Diagnostic]:
     return [Diagnostic(NAME, 0, 0, "not-ignored", message, hint, severity="warning")]
 
 
-def ignore_local_folder(project: Project) -> None:
-    """Add the line at the end of the project's ``.gitignore``; nothing else of it changes.
+def ignore_local_folder(project: Project) -> list[str]:
+    """Add what ``dse init`` writes to the end of the project's ``.gitignore``, where it is missing.
+
+    Returns:
+        The lines.
 
     Raises:
         InfrastructureError: the system refuses to write.
@@ -46,7 +51,10 @@ def ignore_local_folder(project: Project) -> None:
     file = project.root / NAME
     before = file.read_bytes() if file.is_file() else b""
     start = b"" if not before or before.endswith(b"\n") else b"\n"
-    write_atomic(file, before + start + f"{LINE}\n".encode())
+    there = {line.strip() for line in before.decode(errors="replace").splitlines()}
+    lines = [line for line in (LINE, LEFTOVERS) if line not in there]
+    write_atomic(file, before + start + "".join(f"{line}\n" for line in lines).encode())
+    return lines
 
 
 def _repository(root: Path) -> Path | None:

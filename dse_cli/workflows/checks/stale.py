@@ -17,13 +17,15 @@ from dse_cli.canonical import sha256_of
 from dse_cli.contracts.diagnostic import Diagnostic
 from dse_cli.contracts.errors import DseError, SpecError, UsageError
 from dse_cli.registry.canary import read_canary
-from dse_cli.registry.history import main_line, moves_active, read_history
+from dse_cli.registry.history import main_line, moves_active, read_history, record_digest
 from dse_cli.registry.pointer import active_policy, read_active
 from dse_cli.registry.receipts import read_receipt, run_of_artifact
 from dse_cli.workflows.checks.stale_rows import RowChecks
 from dse_cli.workflows.inputs import JobInputs, load_inputs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dse_cli.contracts.artifact import Provenance
     from dse_cli.contracts.channel import CanaryPointer
     from dse_cli.contracts.diagnostic import Severity
@@ -64,7 +66,11 @@ class JobsOfNow:
         if key not in self._loaded:
             try:
                 self._loaded[key] = load_inputs(
-                    self.project, name, variant=variant, overrides=overrides
+                    self.project,
+                    name,
+                    variant=variant,
+                    overrides=overrides,
+                    run_code=self.project.trusts_code,
                 )
             except DseError as error:
                 self._loaded[key] = error
@@ -75,9 +81,16 @@ class JobsOfNow:
 
 
 def stale_findings(
-    jobs: JobsOfNow, store: SignatureStore, signature: Signature
+    jobs: JobsOfNow,
+    store: SignatureStore,
+    signature: Signature,
+    pins: Mapping[str, str] | None = None,
 ) -> list[Diagnostic]:
-    """Return what is stale in a store; what cannot be read is reported elsewhere."""
+    """Return what is stale in a store; what cannot be read is reported elsewhere.
+
+    Args:
+        pins: where artifacts are pinned as judges, ``FILE:LINE`` by name.
+    """
     try:
         active, history = active_policy(store, signature), read_history(store)
         canary = read_canary(store)
@@ -86,7 +99,7 @@ def stale_findings(
     found: list[Diagnostic] = []
     if active is not None:
         found += _active_findings(jobs, store, active, history)
-    return found + _waiting_findings(jobs, store, history, active, canary)
+    return found + _waiting_findings(jobs, store, history, active, canary, pins=pins or {})
 
 
 def measured_again(project: Project, store: SignatureStore) -> bool:
@@ -126,8 +139,13 @@ def _waiting_findings(
     history: History,
     active: ActivePolicy | None,
     canary: CanaryPointer | None,
+    *,
+    pins: Mapping[str, str],
 ) -> list[Diagnostic]:
-    """Return one warning for the artifacts that could be promoted and were measured elsewhere."""
+    """Return one warning for the artifacts that could be promoted and were measured elsewhere.
+
+    A pinned judge is in use, so it has a warning of its own.
+    """
     known = {
         record.target.artifact
         for record in history
@@ -136,6 +154,7 @@ def _waiting_findings(
     known.add(active.pointer.artifact if active else None)
     known.discard(canary.artifact if canary else None)  # on trial, so it may be promoted
     stale: list[str] = []
+    found: list[Diagnostic] = []
     for name in store.list_artifacts():
         if name in known:
             continue
@@ -144,17 +163,27 @@ def _waiting_findings(
             inputs = jobs.load(store.name, *_chosen(_receipt(store, name)))
         except DseError:
             continue  # reported as what it is
-        if artifact.provenance.dataset_revision != inputs.dataset.revision:
+        if artifact.provenance.dataset_revision == inputs.dataset.revision:
+            continue
+        if name in pins:
+            found.append(_pinned_finding(store, name, pins[name]))
+        else:
             stale.append(name)
     if not stale:
-        return []
+        return found
     one = len(stale) == 1
     what = "it was" if one else f"{len(stale)} artifacts were"
     message = f"{what} measured on other rows than the dataset has now, and never active"
     hint = f"run 'dse compile {store.name}' before a promotion, or delete "
     hint += "it with its receipt" if one else "them with their receipts"
     file = store.shown(stale[0] if one else "compiled")
-    return [_diagnostic(file, 0, "stale-rows", message, hint, warning=True)]
+    return [*found, _diagnostic(file, 0, "stale-rows", message, hint, warning=True)]
+
+
+def _pinned_finding(store: SignatureStore, name: str, place: str) -> Diagnostic:
+    message = "this judge was measured on other rows than its dataset has now"
+    hint = f"run 'dse compile {store.name}', then put the new id at {place}, which pins this one"
+    return _diagnostic(store.shown(name), 0, "stale-rows", message, hint, warning=True)
 
 
 def _job_findings(inputs: JobInputs, then: Provenance) -> list[Diagnostic]:
@@ -190,6 +219,7 @@ def _measured_again(history: History, compiled_id: str, revision: str) -> bool:
     return any(
         record.gate is not None
         and record.gate.dataset_revision == revision
+        and not record.gate.baseline.scripted
         and record.source is not None
         and record.source.compiled_id == compiled_id
         for record in history
@@ -202,7 +232,13 @@ def _gate_of(history: History) -> GateEvidence | None:
     if moves and moves[-1].event == "rollback":
         target = moves[-1].target
         moves = [one for one in moves if one.event == "promote" and one.target == target]
-    return moves[-1].gate if moves and moves[-1].event == "promote" else None
+    if not moves or moves[-1].event != "promote":
+        return None
+    note = moves[-1].canary
+    if note is None:
+        return moves[-1].gate
+    # A canary was measured when it started.
+    return next((one.gate for one in history if record_digest(one) == note.started), None)
 
 
 def _receipt(store: SignatureStore, artifact: str) -> CompileReceipt | None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from dse_cli.canonical import sha256_of, short
-from dse_cli.contracts.channel import CanaryNote, CanaryStop
-from dse_cli.contracts.errors import PointerMovedError, UsageError
+from dse_cli.contracts.channel import CanaryNote, CanaryStop, ChannelCounts
+from dse_cli.contracts.errors import UsageError
 from dse_cli.registry.canary import canary_note, read_canary
 from dse_cli.registry.canary_moves import start_canary, stop_canary
 from dse_cli.registry.history import append, read_history, record_digest, standing_canary
@@ -21,19 +21,28 @@ from dse_cli.registry.pointer import recover
 from dse_cli.registry.pointer_file import pointer_ref
 from dse_cli.registry.served import ServedCounts, count_receipts
 from dse_cli.workflows.policies import find_policy
-from dse_cli.workflows.promotion.look import PLAIN_TERMS, GateTerms, measure, refuse_hopeless
-from dse_cli.workflows.promotion.promote import Promotion, expected_of
+from dse_cli.workflows.promotion.look import (
+    PLAIN_TERMS,
+    GateTerms,
+    counted,
+    measure,
+    refuse_hopeless,
+)
+from dse_cli.workflows.promotion.promote import Promotion, expected_of, plan_promotion
 from dse_cli.workflows.promotion.records import new_record
 from dse_cli.workflows.promotion.rollback import refuse_empty
 from dse_cli.workflows.serving.router import receipts_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dse_cli.contracts.channel import CanaryPointer
-    from dse_cli.contracts.history import HistoryRecord
+    from dse_cli.contracts.history import GateMode, HistoryRecord
     from dse_cli.project.project import Project
     from dse_cli.registry.history import History
     from dse_cli.registry.store import SignatureStore
     from dse_cli.workflows.inputs import JobInputs
+    from dse_cli.workflows.promotion.promote import GatePlan
     from dse_cli.workflows.session import RunOptions
 
 _DECIMALS: Final = 2
@@ -102,10 +111,8 @@ async def start_canary_policy(
     recover(store)
     candidate = find_policy(store, inputs.signature, inputs.base, word)
     baseline = find_policy(store, inputs.signature, inputs.base, "active")
-    refuse_hopeless(candidate, baseline)
-    _refuse_second(store)
-    history = read_history(store)
-    salt = _salt(plan, candidate.ref.compiled_id, history)
+    refuse_hopeless(candidate, baseline, name=inputs.name)
+    salt = _free_salt(inputs, plan, candidate.ref.compiled_id)
     measured = await measure(inputs, candidate, baseline, options, terms)
     parts: dict[str, Any] = {
         "signature_id": inputs.signature.id,
@@ -115,19 +122,29 @@ async def start_canary_policy(
         "channel": "canary",
         "canary": CanaryNote(percent=plan.percent, salt=salt, stop=plan.stop),
     }
-    if not measured.moves:
-        record = append(store, new_record("refuse", **parts))
-        return Promotion(measured, record, candidate, baseline)
     override = terms.override if measured.overridden else None
-    try:
-        record = start_canary(
-            store, expected_of(baseline), new_record("promote", **parts, override=override)
-        )
-    except PointerMovedError as moved:
-        if measured.evidence is not None:
-            append(store, new_record("refuse", **parts, reason=moved.message))
-        raise
+    with counted(store, measured, parts):
+        if measured.moves:
+            start = new_record("promote", **parts, override=override)
+            record = start_canary(store, expected_of(baseline), start)
+        else:
+            record = append(store, new_record("refuse", **parts))
     return Promotion(measured, record, candidate, baseline)
+
+
+def plan_canary(
+    inputs: JobInputs, word: str, plan: CanaryPlan, mode: GateMode = "superiority"
+) -> GatePlan:
+    """Price the gate of a canary without measuring anything.
+
+    Raises:
+        UsageError: what :func:`start_canary_policy` would refuse before its look.
+    """
+    candidate = find_policy(inputs.store, inputs.signature, inputs.base, word)
+    baseline = find_policy(inputs.store, inputs.signature, inputs.base, "active")
+    refuse_hopeless(candidate, baseline, name=inputs.name)
+    _free_salt(inputs, plan, candidate.ref.compiled_id)
+    return plan_promotion(inputs, word, mode)
 
 
 def stop_canary_policy(project: Project, store: SignatureStore, *, reason: str) -> HistoryRecord:
@@ -176,6 +193,18 @@ def ended_note(status: CanaryStatus, start: HistoryRecord | None) -> CanaryNote:
     return note.model_copy(update=counted)
 
 
+def _free_salt(inputs: JobInputs, plan: CanaryPlan, compiled_id: str) -> str:
+    """Return the salt of the new canary.
+
+    Raises:
+        UsageError: another canary runs, or the salt was used before.
+    """
+    store = inputs.store
+    _refuse_second(store)
+    receipts = receipts_file(inputs.project, store.name)
+    return _salt(plan, compiled_id, read_history(store), receipts)
+
+
 def _refuse_second(store: SignatureStore) -> None:
     running = read_canary(store)
     if running is not None:
@@ -186,14 +215,28 @@ def _refuse_second(store: SignatureStore) -> None:
         )
 
 
-def _salt(plan: CanaryPlan, compiled_id: str, history: History) -> str:
+def _salt(plan: CanaryPlan, compiled_id: str, history: History, receipts: Path) -> str:
+    """Return a salt that no receipt here carries: a start that git undid may have left some."""
+
+    def is_served(salt: str) -> bool:
+        counts = count_receipts(receipts, salt)
+        return counts.canary != ChannelCounts() or counts.active != ChannelCounts()
+
     if plan.salt is None:
         number = history[-1].sequence + 1 if history else 1
-        return short(sha256_of([compiled_id, number]))
+        salt = short(sha256_of([compiled_id, number]))
+        while is_served(salt):
+            salt = short(sha256_of([compiled_id, number, salt]))
+        return salt
     for record in history:
         if record.event == "promote" and record.canary and record.canary.salt == plan.salt:
             raise UsageError(
                 f"the salt {plan.salt!r} was used by record {record.sequence}",
                 hint="the receipts of both canaries would be counted together; take another salt",
             )
+    if is_served(plan.salt):
+        raise UsageError(
+            f"receipts of this machine carry the salt {plan.salt!r} already",
+            hint="they would be counted as the new canary's; take another salt",
+        )
     return plan.salt

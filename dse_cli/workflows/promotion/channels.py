@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dse_cli.contracts.errors import AlteredError
 from dse_cli.registry.history import read_history, standing_target
-from dse_cli.report.channel_text import canary_document, canary_text, override_text
+from dse_cli.report.channel_text import canary_document, canary_text, counts_text, override_text
 from dse_cli.workflows.promotion.canary import canary_status
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def channels_of(project: Project, store: SignatureStore) -> Channels:
         AlteredError: ``canary.yaml`` does not read.
     """
     status = canary_status(project, store)
-    canary = "" if status is None else canary_text(status.pointer, status.counts)
+    canary = "" if status is None else f"canary {canary_text(status.pointer, status.counts)}"
     try:
         return Channels(override_text(read_history(store)), canary)
     except AlteredError:
@@ -77,5 +77,6 @@ def channel_notes(project: Project, store: SignatureStore, named: NamedPolicy) -
     document: dict[str, Any] = {"override": override} if override else {}
     if status is not None:
         lines.append(f"canary      {canary_text(status.pointer, status.counts)}")
+        lines.append(f"active      {counts_text(status.counts.active)}, since the canary began")
         document["canary"] = canary_document(status.pointer, status.counts)
     return ChannelNotes(tuple(lines), document)

@@ -5,16 +5,17 @@ One measurement is one look; whoever calls :func:`run_gate` records it, whatever
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from dse_cli.contracts.dataset import rows_hash
+from dse_cli.contracts.errors import InfrastructureError
 from dse_cli.contracts.history import GateEvidence, GateMode
 from dse_cli.evaluation.candidate import Candidate
 from dse_cli.evaluation.gate.guards import guard_results
 from dse_cli.evaluation.gate.non_inferiority import NonInferiorityFinding, finding_text
 from dse_cli.evaluation.gate.resources import saving_results
-from dse_cli.evaluation.gate.row_measures import row_measures
+from dse_cli.evaluation.gate.row_measures import owed_rewards, row_measures
 from dse_cli.evaluation.gate.verdict import conclude, gate_line
 from dse_cli.evaluation.statistics.paired_test import (
     look_level,
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from dse_cli.registry.store import SignatureStore
     from dse_cli.workflows.inputs import JobInputs
     from dse_cli.workflows.policies import NamedPolicy
+
+_OUTAGE_HINT: Final = (
+    "an outage is not a wrong answer, and nothing was seen: this is no look; run it again"
+)
 
 
 @dataclass(frozen=True)
@@ -78,14 +83,19 @@ async def run_gate(
         inputs.catalog, inputs.reward, options, seed=inputs.job.seed, judges=inputs.judges
     ) as session:
         measured: list[list[Cell]] = []
-        for named in (candidate, baseline):
-            cells = await session.engine.evaluate(
-                Candidate.of(named.policy),
-                holdout,
-                rollouts=rollouts,
-                label=f"holdout: {named.label}",
-            )
-            measured.append(cells)
+        try:
+            for named in (candidate, baseline):
+                cells = await session.engine.evaluate(
+                    Candidate.of(named.policy),
+                    holdout,
+                    rollouts=rollouts,
+                    label=f"holdout: {named.label}",
+                )
+                measured.append(cells)
+        except InfrastructureError as error:
+            if type(error) is InfrastructureError:  # the engine's, whose hint is for a compile
+                error.hint = _OUTAGE_HINT
+            raise
     searched = None if candidate.artifact is None else candidate.artifact.evaluation.mean
     look_at = Look(inputs, holdout, look, mode, searched)
     return GateRun(look_at.evidence(*measured), session.gateway.meter.paid.calls)
@@ -125,7 +135,10 @@ class Look:
             policy,
             self.number,
             guards=guards,
-            unmeasured=unmeasured(policy, left, right, self.mode),
+            unmeasured=(
+                *unmeasured(policy, left, right, self.mode),
+                *self._owed(candidate, left, right),
+            ),
             non_inferiority=second,
         )
         # Fields are set only where they say something, so that older records keep their bytes.
@@ -197,6 +210,26 @@ class Look:
                 level=self._level,
             ),
         )
+
+    def _owed(self, cells: list[Cell], ours: RowMeasures, theirs: RowMeasures) -> tuple[str, ...]:
+        """Return that a promotion would rest on answers that the candidate did not give."""
+        rewards = owed_rewards(cells, theirs.rewards)
+        if rewards is None:
+            return ()
+        comparison = paired_test(
+            rewards,
+            theirs.rewards,
+            groups=self._groups,
+            seed=self.inputs.job.seed,
+            level=self._level,
+        )
+        second = self._non_inferiority(replace(ours, rewards=rewards), theirs)
+        policy = self.inputs.project.spec.gate
+        if conclude(comparison, policy, self.number, non_inferiority=second).verdict == "promote":
+            return ()
+        left = gate_line(comparison, None)
+        said = "the candidate has outages where the baseline answered, and counted as wrong they"
+        return (f"{said} leave {left}",)
 
     def _line(
         self, comparison: PairedTest, verdict: Verdict, second: NonInferiorityFinding | None

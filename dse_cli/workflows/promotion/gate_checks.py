@@ -5,9 +5,9 @@ A threshold without evidence is an error in ``dse.yaml``, not a rule that silent
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from dse_cli.contracts.errors import SpecError
+from dse_cli.contracts.errors import SpecError, StaleError
 from dse_cli.evaluation.gate.resources import RESOURCES
 from dse_cli.project.specs import load_dataset_spec
 from dse_cli.workflows.checks.holdout_size import holdout_findings
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from dse_cli.workflows.policies import NamedPolicy
 
 
+#: So many rows are named in a message.
+_NAMED: Final = 5
+
+
 def check_gate(
     inputs: JobInputs,
     candidate: NamedPolicy,
@@ -38,13 +42,26 @@ def check_gate(
         SpecError: too few holdout rows for any outcome to reach the level; a non-inferiority
             gate without a promised saving; a rule about cost where a price is unknown, or where
             there is nothing to save.
+        StaleError: the search of the candidate saw rows that are holdout rows now.
     """
+    _refuse_seen(inputs, candidate)
     _, dataset = load_dataset_spec(inputs.project, inputs.job.dataset)
     problems = [
         *holdout_findings(inputs.project, inputs.dataset, dataset, look),
+        *_promise_problems(inputs, mode),
         *_rule_problems(inputs, candidate, baseline, mode),
     ]
     if problems:
+        raise SpecError(problems)
+
+
+def check_promise(inputs: JobInputs, mode: GateMode) -> None:
+    """Refuse the second mode where nothing is promised: no override does without the promise.
+
+    Raises:
+        SpecError: ``dse.yaml`` promises no saving.
+    """
+    if problems := list(_promise_problems(inputs, mode)):
         raise SpecError(problems)
 
 
@@ -73,17 +90,40 @@ def _rules(policy: GatePolicy, mode: GateMode) -> dict[Resource, Loc]:
     return found
 
 
-def _rule_problems(
-    inputs: JobInputs, candidate: NamedPolicy, baseline: NamedPolicy, mode: GateMode
-) -> Iterator[Diagnostic]:
-    policy, document = inputs.project.spec.gate, inputs.project.document
-    if mode == "non_inferiority" and policy.non_inferiority is None:
-        yield document.diagnostic(
+def _refuse_seen(inputs: JobInputs, candidate: NamedPolicy) -> None:
+    """Refuse a candidate that was selected on, or shows, rows that another split made holdout."""
+    if candidate.artifact is None:
+        return
+    few_shot = candidate.artifact.params.few_shot
+    demos = () if few_shot is None else few_shot.examples
+    known = {
+        *candidate.artifact.evaluation.rows,
+        *(demo.id for demo in demos if demo.source == "train"),
+    }
+    seen = [row.id for row in inputs.dataset.split("holdout") if row.id in known]
+    if seen:
+        more = f" and {len(seen) - _NAMED} more" if len(seen) > _NAMED else ""
+        raise StaleError(
+            f"the search of {candidate.label} saw what is holdout now: "
+            f"{', '.join(seen[:_NAMED])}{more}",
+            hint=f"a holdout is for gates only: run 'dse compile {inputs.name}' on the new split",
+        )
+
+
+def _promise_problems(inputs: JobInputs, mode: GateMode) -> Iterator[Diagnostic]:
+    if mode == "non_inferiority" and inputs.project.spec.gate.non_inferiority is None:
+        yield inputs.project.document.diagnostic(
             ("gate",),
             "no-promise",
             "a policy that is not better is promoted for what it saves, and no saving is promised",
             "add it, for example: non_inferiority: {saving: {tokens: 0.2}}",
         )
+
+
+def _rule_problems(
+    inputs: JobInputs, candidate: NamedPolicy, baseline: NamedPolicy, mode: GateMode
+) -> Iterator[Diagnostic]:
+    policy, document = inputs.project.spec.gate, inputs.project.document
     loc = _rules(policy, mode).get("cost")
     if loc is None:
         return

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from dse_cli.contracts.errors import NothingSelectedError, SpecError, UsageError
-from dse_cli.workflows.promotion.gate import run_gate
+from dse_cli.contracts.errors import (
+    AlteredError,
+    DseError,
+    NothingSelectedError,
+    PointerMovedError,
+    SpecError,
+    UsageError,
+)
+from dse_cli.registry.history import append
+from dse_cli.workflows.promotion.gate import next_look, run_gate
+from dse_cli.workflows.promotion.gate_checks import check_gate, check_promise
+from dse_cli.workflows.promotion.records import new_record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dse_cli.contracts.history import GateEvidence, GateMode
+    from dse_cli.registry.store import SignatureStore
     from dse_cli.workflows.inputs import JobInputs
     from dse_cli.workflows.policies import NamedPolicy
     from dse_cli.workflows.session import RunOptions
@@ -67,31 +81,66 @@ async def measure(
 ) -> Measured:
     """Run the gate between two policies, on the holdout of the job.
 
+    The look is not recorded here: what moves by it is (:func:`counted`).
+
     Raises:
         NothingSelectedError: the dataset has no holdout, and there is no override.
         SpecError: the gate could not answer what it is asked, and there is no override.
-        UsageError: a scripted model answered; no override helps.
+        InfrastructureError: too many outages; nothing can be said.
     """
+    check_promise(inputs, terms.mode)
     try:
         holdout = inputs.rows("holdout")
-        run = await run_gate(inputs, candidate, baseline, holdout, options, mode=terms.mode)
+        check_gate(inputs, candidate, baseline, next_look(inputs.store, holdout), terms.mode)
     except (NothingSelectedError, SpecError) as problem:
         if terms.override is None:
             raise
         return Measured(None, problem.message, overridden=True, moves=True, paid_calls=0)
+    # Outside: what goes wrong while measuring is no reason that an override could do without.
+    run = await run_gate(inputs, candidate, baseline, holdout, options, mode=terms.mode)
     evidence = run.evidence
-    if evidence.candidate.scripted or evidence.baseline.scripted:
-        raise UsageError(
-            "a scripted model answered: such evidence can never promote",
-            hint="run the gate on the model that the policy pins",
-        )
     passed = evidence.verdict == "promote"
     overridden = not passed and terms.override is not None
     return Measured(evidence, "", overridden, passed or overridden, run.paid_calls)
 
 
-def refuse_hopeless(candidate: NamedPolicy, baseline: NamedPolicy) -> None:
+@contextmanager
+def counted(store: SignatureStore, measured: Measured, parts: dict[str, Any]) -> Iterator[None]:
+    """Make the move that a look was for; if it is refused, the look is recorded all the same.
+
+    The holdout was opened, and each look is counted, whatever became of it (law 8).
+
+    Args:
+        parts: of the record: signature, policies and evidence.
+
+    Raises:
+        UsageError: a scripted model answered; no override helps.
+    """
+    try:
+        _refuse_scripted(measured)
+        yield
+    except (UsageError, PointerMovedError, AlteredError) as refused:
+        if measured.evidence is not None:
+            # A history that does not verify takes no record; then the error says so.
+            with suppress(DseError):
+                append(store, new_record("refuse", **parts, reason=refused.message))
+        raise
+
+
+def _refuse_scripted(measured: Measured) -> None:
+    evidence = measured.evidence
+    if evidence is not None and (evidence.candidate.scripted or evidence.baseline.scripted):
+        raise UsageError(
+            "a scripted model answered: such evidence can never promote",
+            hint="run the gate on the model that the policy pins",
+        )
+
+
+def refuse_hopeless(candidate: NamedPolicy, baseline: NamedPolicy, *, name: str) -> None:
     """Refuse, before anything is measured, what no gate and no override could move a pointer to.
+
+    Args:
+        name: folder of the signature, for the hint.
 
     Raises:
         UsageError: the authored policy, the active one, or evidence of a scripted model.
@@ -99,7 +148,10 @@ def refuse_hopeless(candidate: NamedPolicy, baseline: NamedPolicy) -> None:
     if candidate.artifact is None:
         raise UsageError("the authored policy has no evidence to promote; use dse rollback")
     if candidate.policy.id == baseline.policy.id:
-        raise UsageError("the candidate is the active policy: there is nothing to compare")
+        raise UsageError(
+            "the candidate is the active policy: there is nothing to compare",
+            hint=f"name another artifact: 'dse list {name}' shows them",
+        )
     evidence = candidate.artifact.evaluation
     if evidence.scripted or candidate.artifact.baseline.scripted:
         raise UsageError(

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dse_cli.contracts.errors import PointerMovedError
+from dse_cli.contracts.errors import StaleError
 from dse_cli.evaluation.statistics.paired_test import look_level
 from dse_cli.registry.history import append
-from dse_cli.registry.pointer import move_pointer, recover
+from dse_cli.registry.pointer import move_pointer, read_active, recover
 from dse_cli.workflows.policies import NamedPolicy, find_policy
+from dse_cli.workflows.promotion.earlier_looks import earlier_looks
 from dse_cli.workflows.promotion.gate import next_look
+from dse_cli.workflows.promotion.gate_checks import check_gate
 from dse_cli.workflows.promotion.look import (
     PLAIN_TERMS,
     GateTerms,
     Measured,
+    counted,
     measure,
     refuse_hopeless,
 )
 from dse_cli.workflows.promotion.records import new_record
 
 if TYPE_CHECKING:
-    from dse_cli.contracts.history import GateEvidence, HistoryRecord
+    from dse_cli.contracts.history import GateEvidence, GateMode, HistoryRecord
     from dse_cli.workflows.inputs import JobInputs
     from dse_cli.workflows.session import RunOptions
 
@@ -72,6 +75,7 @@ class GatePlan:
         metric_calls: cells, both policies together.
         look: which look this would be, from 1.
         level: the level it would be tested at.
+        notes: what earlier looks have seen; see :func:`earlier_looks`.
     """
 
     candidate: NamedPolicy
@@ -80,13 +84,18 @@ class GatePlan:
     metric_calls: int
     look: int
     level: float
+    notes: tuple[str, ...] = ()
 
 
 def is_active(inputs: JobInputs, word: str) -> bool:
     """Tell whether an artifact holds the very policy that is active: no gate is needed then."""
     store, signature = inputs.store, inputs.signature
     candidate = find_policy(store, signature, inputs.base, word)
-    return candidate.policy.id == find_policy(store, signature, inputs.base, "active").policy.id
+    try:
+        active = find_policy(store, signature, inputs.base, "active")
+    except StaleError:
+        return False
+    return candidate.policy.id == active.policy.id
 
 
 def refresh_policy(inputs: JobInputs, word: str) -> HistoryRecord | None:
@@ -103,7 +112,7 @@ def refresh_policy(inputs: JobInputs, word: str) -> HistoryRecord | None:
         PointerMovedError: the pointer is no longer where it was.
     """
     recover(inputs.store)
-    candidate, active = _both(inputs, word)
+    candidate, active, expected = _both(inputs, word)
     artifact = candidate.artifact
     if artifact is None or candidate.policy.id != active.policy.id or candidate.ref == active.ref:
         return None
@@ -114,19 +123,35 @@ def refresh_policy(inputs: JobInputs, word: str) -> HistoryRecord | None:
     record = new_record(
         "refresh", signature_id=inputs.signature.id, source=active.ref, target=candidate.ref
     )
-    return move_pointer(inputs.store, expected_of(active), candidate.ref, record)
+    return move_pointer(inputs.store, expected, candidate.ref, record)
 
 
-def plan_promotion(inputs: JobInputs, word: str) -> GatePlan:
-    """Price the gate for an artifact without measuring anything."""
-    candidate, baseline = _both(inputs, word)
-    refuse_hopeless(candidate, baseline)
+def plan_promotion(inputs: JobInputs, word: str, mode: GateMode = "superiority") -> GatePlan:
+    """Price the gate for an artifact without measuring anything.
+
+    Raises:
+        UsageError, NothingSelectedError, SpecError: what the gate itself would refuse.
+    """
+    candidate, baseline, _ = _both(inputs, word)
+    refuse_hopeless(candidate, baseline, name=inputs.name)
     holdout = inputs.rows("holdout")
     policy = inputs.project.spec.gate
     look = next_look(inputs.store, holdout)
+    check_gate(inputs, candidate, baseline, look, mode)
     cells = 2 * len(holdout) * policy.rollouts
     level = look_level(policy.alpha, look)
-    return GatePlan(candidate, baseline, len(holdout), cells, look, level)
+    notes = earlier_looks(inputs, candidate, baseline)
+    return GatePlan(candidate, baseline, len(holdout), cells, look, level, notes)
+
+
+def look_notes(inputs: JobInputs, word: str) -> tuple[str, ...]:
+    """Return what to know before the gate for an artifact opens the holdout.
+
+    Raises:
+        DseError: what the gate itself would refuse to read.
+    """
+    candidate, baseline, _ = _both(inputs, word)
+    return earlier_looks(inputs, candidate, baseline)
 
 
 async def promote_policy(
@@ -144,12 +169,12 @@ async def promote_policy(
     Raises:
         UsageError: the candidate is the active policy, or a scripted model took part.
         NothingSelectedError: the dataset has no holdout.
-        PointerMovedError: the pointer is no longer where it was.
+        PointerMovedError: the pointer is no longer where it was; the look is recorded.
     """
     store = inputs.store
     recover(store)
-    candidate, baseline = _both(inputs, word)
-    refuse_hopeless(candidate, baseline)
+    candidate, baseline, expected = _both(inputs, word)
+    refuse_hopeless(candidate, baseline, name=inputs.name)
     measured = await measure(inputs, candidate, baseline, options, terms)
     parts: dict[str, Any] = {
         "signature_id": inputs.signature.id,
@@ -157,18 +182,13 @@ async def promote_policy(
         "target": candidate.ref,
         "gate": measured.evidence,
     }
-    if not measured.moves:
-        record = append(store, new_record("refuse", **parts))
-        return Promotion(measured, record, candidate, baseline)
     override = terms.override if measured.overridden else None
-    record = new_record("promote", **parts, override=override)
-    try:
-        record = move_pointer(store, expected_of(baseline), candidate.ref, record)
-    except PointerMovedError as moved:
-        # The holdout was opened, and each look is counted, whatever became of it (law 8).
-        if measured.evidence is not None:
-            append(store, new_record("refuse", **parts, reason=moved.message))
-        raise
+    with counted(store, measured, parts):
+        if measured.moves:
+            move = new_record("promote", **parts, override=override)
+            record = move_pointer(store, expected, candidate.ref, move)
+        else:
+            record = append(store, new_record("refuse", **parts))
     return Promotion(measured, record, candidate, baseline)
 
 
@@ -177,7 +197,23 @@ def expected_of(active: NamedPolicy) -> str | None:
     return None if active.ref.artifact is None else active.ref.compiled_id
 
 
-def _both(inputs: JobInputs, word: str) -> tuple[NamedPolicy, NamedPolicy]:
+class _Both(NamedTuple):
+    """Candidate and baseline, and where the pointer has to be for a move."""
+
+    candidate: NamedPolicy
+    baseline: NamedPolicy
+    expected: str | None
+
+
+def _both(inputs: JobInputs, word: str) -> _Both:
+    """Return what to compare: a stale active policy cannot answer, the authored one stands in."""
     store, signature = inputs.store, inputs.signature
     candidate = find_policy(store, signature, inputs.base, word)
-    return candidate, find_policy(store, signature, inputs.base, "active")
+    try:
+        active = find_policy(store, signature, inputs.base, "active")
+    except StaleError:
+        authored = find_policy(store, signature, inputs.base, "default")
+        pointer = read_active(store)
+        baseline = replace(authored, label=f"{authored.label} (the active policy is stale)")
+        return _Both(candidate, baseline, pointer.compiled_id if pointer else None)
+    return _Both(candidate, active, expected_of(active))

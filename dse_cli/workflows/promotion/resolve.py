@@ -7,8 +7,9 @@ policy whose gate saw the higher holdout mean, ties by id. The other one has to 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dse_cli.contracts.errors import StaleError, UsageError
 from dse_cli.registry.history import (
@@ -20,7 +21,13 @@ from dse_cli.registry.history import (
 from dse_cli.registry.pointer import recover
 from dse_cli.registry.resolve import in_conflict, refuse_edits, resolve_branches, settle
 from dse_cli.workflows.policies import NamedPolicy, find_policy
-from dse_cli.workflows.promotion.look import PLAIN_TERMS, GateTerms, Measured, measure
+from dse_cli.workflows.promotion.look import (
+    PLAIN_TERMS,
+    GateTerms,
+    Measured,
+    counted,
+    measure,
+)
 from dse_cli.workflows.promotion.records import new_record
 
 if TYPE_CHECKING:
@@ -108,16 +115,16 @@ async def resolve_signature(
         )
         kept = candidate if measured.moves else baseline
     dropped = baseline if kept is candidate else candidate
-    record = new_record(
-        "resolve",
-        signature_id=inputs.signature.id,
-        source=dropped.ref,
-        target=kept.ref,
-        reason=reason or None,
-        gate=measured.evidence if measured else None,
-        override=terms.override if reason == terms.override else None,
-    )
-    written = resolve_branches(store, kept.branch, dropped.branch, record)
+    parts: dict[str, Any] = {
+        "signature_id": inputs.signature.id,
+        "source": dropped.ref,
+        "target": kept.ref,
+        "gate": measured.evidence if measured else None,
+    }
+    override = terms.override if reason == terms.override else None
+    record = new_record("resolve", **parts, reason=reason or None, override=override)
+    with nullcontext() if measured is None else counted(store, measured, parts):
+        written = resolve_branches(store, kept.branch, dropped.branch, record)
     return Resolution(written, kept, dropped, measured, reason)
 
 

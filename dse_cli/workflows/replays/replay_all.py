@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from dse_cli import __version__
 from dse_cli.contracts.errors import (
     AlteredError,
+    CodeNotAllowedError,
     DivergenceError,
     DseError,
     ExitCode,
@@ -138,6 +139,9 @@ async def _replay(
         return Replayed(receipt, verify_run(project, written))
     try:
         return Replayed(receipt, await replay_strict(project, written, options))
+    except CodeNotAllowedError:
+        note = "its Python metrics may not run here, verified only: --allow-code derives it again"
+        return Replayed(receipt, verify_run(project, written), note)
     except (StaleError, UsageError) as error:
         # A usage error is about the inputs too: the job, or the signature, is no longer there.
         if receipt.serves and not measured_again(project, _store(project, receipt)):

@@ -13,18 +13,25 @@ from typing import Any
 
 import pytest
 
+from dse_cli.canonical import sha256_of_text
+from dse_cli.contracts.channel import CanaryStop
 from dse_cli.contracts.diagnostic import Diagnostic
-from dse_cli.contracts.errors import ExitCode, SpecError
+from dse_cli.contracts.errors import AlteredError, ExitCode, SpecError
 from dse_cli.contracts.history import ActivePointer
 from dse_cli.contracts.lm import LmRequest, LmResponse
 from dse_cli.lm.layer import Layer
 from dse_cli.project.project import Project
 from dse_cli.registry import pointer as pointer_moves
 from dse_cli.registry.active_yaml import render_active
+from dse_cli.registry.json_text import json_file_bytes
 from dse_cli.workflows.checks.check import check_project, gravest
 from dse_cli.workflows.checks.check_fix import Fixed, fix_project
+from dse_cli.workflows.promotion.canary import CanaryPlan, start_canary_policy
+from dse_cli.workflows.promotion.canary_promotion import promote_canary
+from dse_cli.workflows.promotion.look import GateTerms
 from dse_cli.workflows.promotion.promote import promote_policy
 from dse_cli.workflows.promotion.rollback import rollback_policy
+from dse_cli.workflows.serving.predict import ServedPolicy
 from tests.lm.calls import RealTransport
 from tests.workflows.desk import (
     JOBS,
@@ -43,6 +50,7 @@ from tests.workflows.desk import (
 ROWS = "datasets/tickets/rows.jsonl"
 COMPILE = f"signatures/{NAME}/compile.yaml"
 HOME = f"artifacts/{NAME}"
+OTHER = sha256_of_text("other")
 
 Change = Callable[[list[dict[str, Any]]], object]
 
@@ -221,6 +229,8 @@ def test_a_changed_signature_is_still_the_stale_error_it_was(project: Project) -
     (found,) = check(project)
     assert (found.code, found.outcome) == ("stale", "stale")
     assert "the active policy is stale: the prompt changed" in found.message
+    assert f"({HOME}/compiled/" in found.message
+    assert found.file == f"signatures/{NAME}/signature.yaml", "which is what was changed"
 
 
 def test_a_compile_of_an_older_version_is_not_stale(
@@ -315,6 +325,13 @@ def test_rows_of_one_group_count_once(tmp_path: Path) -> None:
     assert "the holdout has 4 groups" in one(project).message
 
 
+def test_a_wrong_model_does_not_hide_a_wrong_optimizer(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    edit(project, COMPILE, "main: desk", "main: dsk")
+    edit(project, COMPILE, "id: instruction_grid.v1", "id: instruction_gird.v1")
+    assert {found.code for found in check(project)} == {"unknown-model", "unknown-optimizer"}
+
+
 def test_no_holdout_is_a_warning(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     rewrite(project, drop(*(f"holdout-{number:02d}" for number in range(24))))
@@ -365,6 +382,62 @@ def test_an_interrupted_move_is_completed(tmp_path: Path, monkeypatch: pytest.Mo
     assert (project.root / HOME / "active.yaml").exists()
     assert check(project) == []
     assert fix(project) == []
+
+
+def test_a_cut_off_move_of_a_canary_is_completed_and_named(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    artifact = compile_it(project, real()).artifact_name
+    plan = CanaryPlan(50, stop=CanaryStop(min_samples=1, max_error_rate=1))
+    asyncio.run(start_canary_policy(inputs_of(project), artifact, plan, options(real())))
+    canary, pointer = project.root / HOME / "canary.yaml", project.root / HOME / "active.yaml"
+    started = canary.read_bytes()
+
+    def is_completed(*files: str) -> bool:
+        assert {finding.code for finding in check(project) if finding.severity == "error"} == {
+            "interrupted-move"
+        }
+        assert [(done.file, done.code) for done in fix(project)] == [
+            (f"{HOME}/{file}", "interrupted-move") for file in files
+        ]
+        return check(project) == [] and fix(project) == []
+
+    canary.unlink()
+    assert is_completed("canary.yaml")
+    assert canary.read_bytes() == started
+    served = ServedPolicy(project, NAME, options(real()))
+    for number in range(9):
+        asyncio.run(served.predict({"ticket": "a [billing]"}, key=f"user-{number}"))
+    promote_canary(inputs_of(project))
+    pointer.unlink()
+    canary.write_bytes(started)
+    assert is_completed("active.yaml", "canary.yaml")
+    assert not canary.exists()
+    canary.write_bytes(started)
+    assert is_completed("canary.yaml")
+    assert not canary.exists()
+
+
+def test_a_policy_that_came_from_a_canary_has_the_holdout_of_its_start(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    artifact = compile_it(project, real()).artifact_name
+    plan = CanaryPlan(100, stop=CanaryStop(min_samples=1, max_error_rate=1))
+    asyncio.run(start_canary_policy(inputs_of(project), artifact, plan, options(real())))
+    asyncio.run(ServedPolicy(project, NAME, options(real())).predict({"ticket": "a [billing]"}))
+    promote_canary(inputs_of(project))
+    rewrite(project, drop("holdout-03"))
+    assert "gone from the holdout split: holdout-03" in one(project).message
+
+
+def test_a_canary_that_was_edited_is_not_made_to_look_like_ours(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    artifact = compile_it(project, real()).artifact_name
+    work = start_canary_policy(inputs_of(project), artifact, CanaryPlan(50), options(real()))
+    asyncio.run(work)
+    edit(project, f"{HOME}/canary.yaml", "percent: 50", "percent: 90 # more")
+    assert one(project).code == "pointer-history"
+    before = tree(project)
+    assert fix(project) == []
+    assert tree(project) == before
 
 
 def cut_off(project: Project, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -426,8 +499,9 @@ def test_the_local_folder_is_kept_out_of_git(project: Project) -> None:
     ignore.write_text("*.log")
     found = one(project)
     assert (found.code, found.severity, found.file) == ("not-ignored", "warning", ".gitignore")
-    assert [done.code for done in fix(project)] == ["not-ignored"]
-    assert ignore.read_text() == "*.log\n.dse/\n"
+    (done,) = fix(project)
+    assert (done.code, done.message) == ("not-ignored", "added .dse/ and .dse-*.tmp")
+    assert ignore.read_text() == "*.log\n.dse/\n.dse-*.tmp\n"
     assert check(project) == []
     assert fix(project) == []
 
@@ -451,7 +525,7 @@ def test_after_a_rollback_the_rows_of_the_policy_that_stands_count(project: Proj
 
     assert promote(project, result.artifact_name, RealTransport(better))
     assert check(project) == []
-    rollback_policy(inputs_of(project).store, inputs_of(project).signature.id, reason="a test")
+    rollback_policy(inputs_of(project).store, inputs_of(project).signature, reason="a test")
     messages = {finding.message for finding in check(project) if finding.severity == "error"}
     assert messages == set()  # the gate measured it on the rows of now, as its baseline
     rewrite(project, drop("val-08", "holdout-01"))
@@ -467,3 +541,64 @@ def test_every_finding_has_a_file_and_an_order(project: Project) -> None:
     found = check(project)
     assert all(finding.file and finding.message for finding in found)
     assert [finding.file for finding in found] == sorted(finding.file for finding in found)
+
+
+# --- records ------------------------------------------------------------------------------------
+
+
+def forge(project: Project, change: Callable[[dict[str, Any]], object]) -> None:
+    """Edit the last record, on which no other is built, as one who leaves no plain trace."""
+    path = max((project.root / HOME / "history").iterdir())
+    record = json.loads(path.read_text())
+    record.pop("digest", None)
+    change(record)
+    path.write_bytes(json_file_bytes(record))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r.pop("gate"), None),
+        (lambda r: r.update(gate=None), "a promotion without a gate, and without an override"),
+        (lambda r: r["gate"].update(verdict="no_change"), "that its gate did not allow"),
+        (lambda r: r["gate"]["candidate"].update(scripted=True), "that its gate did not allow"),
+        (lambda r: r["gate"].update(look=7), "of which 0 looks are recorded before"),
+        (lambda r: r["gate"].update(level=0.2), "not the level of look 1"),
+        (lambda r: r["gate"].update(split_hash=OTHER), "not those of its two summaries"),
+        (lambda r: r["gate"].update(reward_hash=OTHER), "not that of its two summaries"),
+        (lambda r: r["gate"]["comparison"].update(p=0.9), "follow from the rewards"),
+        (lambda r: r["gate"]["comparison"].update(delta=0.9), "follow from the rewards"),
+        (lambda r: r["gate"]["candidate"]["rows"].update({"holdout-01": 0}), "from the rewards"),
+        (lambda r: r["gate"]["candidate"].update(mean=0.99), "not the mean of the rewards"),
+        (lambda r: r["gate"].update(min_effect=0.9), "does not follow from the numbers"),
+        (lambda r: r.update(override=True), "an override without its reason"),
+    ],
+)
+def test_an_edit_of_the_last_record_is_found_by_what_follows_from_it(
+    project: Project, change: Callable[[dict[str, Any]], object], message: str | None
+) -> None:
+    forge(project, change)
+    found = [finding for finding in check(project) if "/history/" in finding.file]
+    assert gravest(found) is ExitCode.INTEGRITY
+    if message is not None:
+        assert any(message in finding.message for finding in found)
+        assert {finding.code for finding in found} == {"history-evidence"}
+
+
+def test_an_override_that_was_rubbed_out_is_found(tmp_path: Path) -> None:
+    project = make_project(tmp_path, JOBS["greedy"])
+    name = compile_it(project, real()).artifact_name
+    dull = RealTransport(lambda request: replace(as_model(request), text='{"queue":"other"}'))
+    terms = GateTerms(override="trust me")
+    asyncio.run(promote_policy(inputs_of(project), name, options(dull), terms))
+    assert check(project) == []
+    forge(project, lambda record: (record.pop("override"), record.update(reason=None)))
+    assert "no override" in one(project).message
+
+
+def test_a_record_in_another_spelling_is_refused(project: Project) -> None:
+    path = max((project.root / HOME / "history").iterdir())
+    path.write_text(json.dumps(json.loads(path.read_text())))
+    assert {finding.code for finding in check(project)} == {"history-formatting"}
+    with pytest.raises(AlteredError, match="not as 'dse' writes it"):
+        rollback_policy(inputs_of(project).store, inputs_of(project).signature, reason="x")

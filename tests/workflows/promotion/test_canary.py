@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,10 +21,13 @@ from dse_cli.registry.canary import read_canary
 from dse_cli.registry.history import read_history
 from dse_cli.registry.pointer import read_active
 from dse_cli.registry.served import ServedCounts
+from dse_cli.report.channel_text import counts_text
 from dse_cli.workflows.checks.canary_checks import canary_findings
+from dse_cli.workflows.policies import find_policy
 from dse_cli.workflows.promotion.canary import (
     CanaryPlan,
     canary_status,
+    plan_canary,
     start_canary_policy,
     stop_canary_policy,
 )
@@ -33,6 +37,7 @@ from dse_cli.workflows.promotion.canary_promotion import (
     promote_canary,
     worse_p,
 )
+from dse_cli.workflows.promotion.channels import channel_notes, channels_of
 from dse_cli.workflows.promotion.look import PLAIN_TERMS, GateTerms
 from dse_cli.workflows.promotion.promote import Promotion, promote_policy
 from dse_cli.workflows.serving.predict import ServedPolicy
@@ -46,9 +51,11 @@ from tests.workflows.desk import (
     make_project,
     options,
     real,
+    scripted,
     tree,
 )
 
+DULL = RealTransport(lambda request: replace(as_model(request), text='{"queue":"other"}'))
 HALF = CanaryPlan(50, stop=CanaryStop(min_samples=4, max_error_rate=0.25))
 
 
@@ -133,6 +140,14 @@ def test_a_gate_that_says_no_starts_nothing_and_is_a_look(project: Project) -> N
     assert (begun.moved, begun.record.override, begun.record.reason) == (True, True, "we must know")
 
 
+def test_a_scripted_gate_starts_nothing_and_is_a_look(project: Project) -> None:
+    with pytest.raises(UsageError, match="scripted"):
+        begin(project, transport=scripted())
+    (record,) = read_history(inputs_of(project).store)
+    assert (record.event, record.channel) == ("refuse", "canary")
+    assert record.gate is not None
+
+
 def test_a_second_canary_and_a_salt_that_was_used_are_refused_before_a_look(
     project: Project,
 ) -> None:
@@ -143,6 +158,39 @@ def test_a_second_canary_and_a_salt_that_was_used_are_refused_before_a_look(
     with pytest.raises(UsageError, match="the salt 'mine' was used by record 1"):
         begin(project, replace(HALF, salt="mine"))
     assert len(read_history(inputs_of(project).store)) == 2
+
+
+def test_receipts_of_a_start_that_git_undid_are_not_the_new_canarys(project: Project) -> None:
+    artifact = compile_it(project, real()).artifact_name
+    undone = project.root / f"artifacts/{NAME}/history"
+
+    def start(salt: str | None = None) -> None:
+        plan = replace(HALF, salt=salt)
+        asyncio.run(start_canary_policy(inputs_of(project), artifact, plan, options(real())))
+
+    def undo() -> None:
+        (project.root / f"artifacts/{NAME}/canary.yaml").unlink()
+        shutil.rmtree(undone)
+
+    start()
+    serve(project, real(), 8)
+    assert counted(project).canary.samples > 0
+    undo()
+    start()
+    assert counted(project) == ServedCounts(ChannelCounts(), ChannelCounts(), None)
+    undo()
+    start("mine")
+    serve(project, real(), 8)
+    undo()
+    with pytest.raises(UsageError, match="carry the salt 'mine' already"):
+        start("mine")
+
+
+def counted(project: Project) -> ServedCounts:
+    inputs = inputs_of(project)
+    status = canary_status(inputs.project, inputs.store)
+    assert status is not None
+    return status.counts
 
 
 @pytest.mark.parametrize("percent", [0, -1, 100.5, 12.345, float("nan")])
@@ -371,3 +419,50 @@ def test_an_edited_canary_is_found_by_the_check(project: Project) -> None:
     assert (finding.code, finding.outcome, finding.file) == ("pointer-history", "altered", path)
     edit(project, path, "percent: 90", "percent: 50 # half")
     assert [f.code for f in canary_findings(project, NAME)] == ["active-formatting"]
+
+
+def test_a_plan_refuses_what_the_start_would_refuse(project: Project) -> None:
+    name = compile_it(project, real()).artifact_name
+    assert plan_canary(inputs_of(project), name, HALF).look == 1
+    begin(project)
+    with pytest.raises(UsageError, match="a canary of route runs already"):
+        plan_canary(inputs_of(project), name, HALF)
+
+
+def test_show_says_what_both_channels_did_and_each_label_once(project: Project) -> None:
+    begin(project)
+    serve(project, real(), 10)
+    inputs = inputs_of(project)
+    active = find_policy(inputs.store, inputs.signature, inputs.base, "active")
+    canary, beside = channel_notes(project, inputs.store, active).lines
+    counts = status(project)
+    assert canary.count("canary") == 1
+    assert canary.endswith(f"50 %: {counts_text(counts.canary)}")
+    assert beside == f"active      {counts_text(counts.active)}, since the canary began"
+    assert channels_of(project, inputs.store).canary.startswith("canary ")
+
+
+def test_the_file_says_the_whole_command_that_made_it(project: Project) -> None:
+    begin(project, terms=GateTerms(override="agreed\nwith Ada"), transport=DULL)
+    store = inputs_of(project).store
+    made_by = store.canary_file.read_text().splitlines()[1]
+    assert made_by.startswith("# made by: dse promote route ")
+    assert made_by.endswith(
+        ' --percent 50 --min-samples 4 --max-error-rate 0.25 --override "agreed\\nwith Ada"'
+    )
+    assert canary_findings(project, NAME) == []
+
+
+def test_an_edited_share_is_one_error_and_no_word_of_formatting(project: Project) -> None:
+    begin(project)
+    edit(project, f"artifacts/{NAME}/canary.yaml", "percent: 50", "percent: 60")
+    found = canary_findings(project, NAME)
+    assert [(one.code, one.severity) for one in found] == [("pointer-history", "error")]
+
+
+def test_the_active_policy_is_no_canary_and_the_hint_says_what_else(project: Project) -> None:
+    name = compile_it(project, real()).artifact_name
+    assert asyncio.run(promote_policy(inputs_of(project), name, options(real()))).moved
+    with pytest.raises(UsageError, match="the candidate is the active policy") as caught:
+        asyncio.run(start_canary_policy(inputs_of(project), name, HALF, options(real())))
+    assert "'dse list route' shows them" in str(caught.value.hint)

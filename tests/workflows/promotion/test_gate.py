@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from dse_cli.contracts.errors import SpecError
+from dse_cli.contracts.errors import InfrastructureError, ProviderError, SpecError
 from dse_cli.contracts.history import PolicyRef
 from dse_cli.contracts.lm import LmRequest, LmResponse, Usage
 from dse_cli.lm.layer import Layer
 from dse_cli.project.project import Project
+from dse_cli.registry.history import read_history
 from dse_cli.registry.json_text import json_file_bytes
 from dse_cli.report.gate_text import gate_lines
 from dse_cli.runtime.policy import Policy
@@ -26,7 +27,14 @@ QUIET: dict[str, Any] = {"guards": {"slices": False, "decode_failures": False}}
 PROMISE: dict[str, Any] = {"margin": 0.15, "non_inferiority": {"saving": {"tokens": 0.2}}}
 
 
-def gate(project: Project, rules: dict[str, Any], transport: Layer, **options: Any) -> GateRun:
+def gate(
+    project: Project,
+    rules: dict[str, Any],
+    transport: Layer,
+    *,
+    max_error_rate: float = 0.05,
+    **options: Any,
+) -> GateRun:
     """Run the gate between the authored policy, and one that is told where the answer stands."""
     write_rules(project, rules)
     inputs = inputs_of(project)
@@ -35,9 +43,8 @@ def gate(project: Project, rules: dict[str, Any], transport: Layer, **options: A
 
     async def go() -> GateRun:
         holdout = inputs.rows("holdout")
-        return await run_gate(
-            inputs, candidate, baseline, holdout, run_options(transport), **options
-        )
+        run = run_options(transport, max_error_rate=max_error_rate)
+        return await run_gate(inputs, candidate, baseline, holdout, run, **options)
 
     return asyncio.run(go())
 
@@ -119,6 +126,68 @@ def test_a_gain_with_answers_that_cannot_be_decoded_trips_the_guard(project: Pro
     assert evidence.comparison.p < evidence.level
     assert evidence.verdict == "guard"
     assert evidence.reason == ("decode failures: +25.0 % of answers, n = 24, adjusted p = 0.008")
+
+
+def silent(where: Callable[[int], bool], policy: Callable[[LmRequest], bool]) -> Layer:
+    """A provider that is down for some rows of one policy; the other one is right a third."""
+
+    def answer(request: LmRequest) -> LmResponse | Exception:
+        first = next(m.content for m in request.messages if m.content.startswith('{"ticket"'))
+        if policy(request) and where(int(first.split()[2])):
+            return ProviderError("down")
+        return as_model(request)
+
+    return RealTransport(answer)
+
+
+def test_a_gain_that_rests_on_answers_that_the_candidate_owes_is_not_shown(
+    project: Project,
+) -> None:
+    # It answers only where the baseline is wrong: of 24 rows it wins 16, and would lose 8.
+    transport = silent(lambda row: row % 3 == 2, is_told)
+    evidence = gate(project, {}, transport, max_error_rate=0.5).evidence
+    assert (evidence.comparison.n, evidence.comparison.wins) == (16, 16)
+    assert evidence.comparison.p < evidence.level
+    assert evidence.verdict == "cannot_tell"
+    assert evidence.reason == (
+        "the candidate has outages where the baseline answered, and counted as wrong they leave "
+        "+33.3 points (33.3 -> 66.7, n = 24, paired, p = 0.054, 95 % CI -8.3 to +66.7)"
+    )
+
+
+def test_too_many_outages_are_no_look_and_the_hint_is_a_command_that_exists(
+    project: Project,
+) -> None:
+    with pytest.raises(InfrastructureError, match="8 of 24 cells have no answer") as caught:
+        gate(project, {}, silent(lambda row: row % 3 == 2, is_told))
+    assert "no look; run it again" in (caught.value.hint or "")
+    assert read_history(inputs_of(project).store) == ()
+
+
+@pytest.mark.parametrize("policy", [is_told, lambda request: not is_told(request)])
+def test_a_gain_that_outages_could_not_undo_is_promoted(
+    project: Project, policy: Callable[[LmRequest], bool]
+) -> None:
+    evidence = gate(project, {}, silent(lambda row: row == 3, policy)).evidence
+    assert evidence.comparison.n == HOLDOUT - 1
+    assert (evidence.verdict, evidence.reason) == ("promote", None)
+
+
+def test_the_second_mode_does_not_rest_on_outages_either(project: Project) -> None:
+    def answer(request: LmRequest) -> LmResponse | Exception:
+        ticket = json.loads(request.messages[-1].content)["ticket"]
+        if is_told(request) and int(ticket.split()[2]) % 4 == 1:
+            return ProviderError("down")
+        text = json.dumps({"queue": ticket.split("[")[1].split("]")[0]})
+        used = Usage(10 if is_told(request) else 40, 4, 0)
+        return replace(as_model(request), text=text, usage=used)
+
+    rules = {**PROMISE, "margin": 0.25}
+    run = gate(project, rules, RealTransport(answer), max_error_rate=0.5, mode="non_inferiority")
+    assert run.evidence.lower_bound is not None
+    assert run.evidence.lower_bound > -0.25
+    assert run.evidence.verdict == "cannot_tell"
+    assert "has outages where the baseline answered" in (run.evidence.reason or "")
 
 
 def test_rollouts_are_the_same_for_both_and_averaged_per_row(project: Project) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from dse_cli.contracts.errors import (
     StaleError,
     UsageError,
 )
+from dse_cli.contracts.lm import LmRequest, LmResponse
 from dse_cli.lm.layer import Layer
 from dse_cli.project.project import Project
 from dse_cli.registry.history import previous_promoted, read_history
@@ -84,11 +86,29 @@ def test_evidence_of_a_scripted_model_is_refused_before_the_holdout_is_opened(
     assert read_history(inputs_of(project).store) == ()
 
 
-def test_a_scripted_gate_never_moves_the_pointer(project: Project) -> None:
+def test_a_scripted_gate_never_moves_the_pointer_and_is_a_look(project: Project) -> None:
     result = compile_it(project, real())
     with pytest.raises(UsageError, match="scripted"):
         promote(project, name_of(result.artifact_name), scripted())
     assert active(project) is None
+    (record,) = read_history(inputs_of(project).store)
+    assert record.event == "refuse"
+    assert "scripted" in (record.reason or "")
+    assert promote(project, name_of(result.artifact_name), real()).evidence.look == 2
+
+
+def test_a_gate_during_which_the_pointer_was_edited_is_a_look(project: Project) -> None:
+    name = compile_it(project, real()).artifact_name
+
+    class Meanwhile(Counting):
+        async def complete(self, request: LmRequest) -> LmResponse:
+            (project.root / f"artifacts/{NAME}/active.yaml").write_text("dse: active/v1\n")
+            return await super().complete(request)
+
+    with pytest.raises(AlteredError):
+        promote(project, name, Meanwhile(real()))
+    records = read_history(inputs_of(project).store)
+    assert [(r.event, r.gate is not None) for r in records] == [("refuse", True)]
 
 
 def test_a_policy_that_changes_nothing_is_refused_and_the_look_is_counted(tmp_path) -> None:
@@ -118,6 +138,24 @@ def test_planning_a_promotion_is_not_a_look(project: Project) -> None:
         assert (plan.rows, plan.metric_calls, plan.look) == (HOLDOUT, 2 * HOLDOUT, 1)
 
 
+def test_a_look_that_the_gate_would_refuse_is_not_planned(tmp_path: Path) -> None:
+    project = make_project(tmp_path, JOBS["greedy"])
+    name = compile_it(project, real()).artifact_name
+    shrink_holdout(project, 6)
+    assert plan_promotion(inputs_of(project), name).look == 1
+    promote(project, name, dull())
+    with pytest.raises(SpecError, match="at least 7 are needed"):
+        plan_promotion(inputs_of(project), name)
+
+
+def shrink_holdout(project: Project, rows: int) -> None:
+    path = project.root / "datasets/tickets/rows.jsonl"
+    lines = path.read_text().splitlines()
+    others = [line for line in lines if '"holdout"' not in line]
+    holdout = [line for line in lines if '"holdout"' in line]
+    path.write_text("\n".join([*others, *holdout[:rows]]) + "\n")
+
+
 def test_the_active_policy_cannot_be_promoted_again(project: Project) -> None:
     name = name_of(compile_it(project, real()).artifact_name)
     promote(project, name, real())
@@ -131,11 +169,11 @@ def test_a_rollback_goes_back_to_the_authored_policy_and_is_recorded(project: Pr
     name = name_of(compile_it(project, real()).artifact_name)
     promote(project, name, real())
     store = inputs_of(project).store
-    record = rollback_policy(store, inputs_of(project).signature.id, reason="too terse")
+    record, _ = rollback_policy(store, inputs_of(project).signature, reason="too terse")
     assert (record.event, record.reason, record.target) == ("rollback", "too terse", None)
     assert active(project) is None
     with pytest.raises(UsageError, match="nothing to roll back"):
-        rollback_policy(store, inputs_of(project).signature.id, reason="again")
+        rollback_policy(store, inputs_of(project).signature, reason="again")
 
 
 def test_a_stale_artifact_is_not_promoted(project: Project) -> None:
@@ -157,6 +195,28 @@ def test_a_token_cap_that_was_lowered_makes_an_artifact_stale_and_a_raised_one_d
         plan_promotion(inputs_of(project), name)
     edit(project, signature, "max_tokens: 31", "max_tokens: 64")
     assert plan_promotion(inputs_of(project), name).look == 1
+
+
+@pytest.mark.parametrize(("job", "split"), [("grid", "val"), ("greedy", "train")])
+def test_rows_that_a_search_saw_cannot_become_its_holdout(
+    tmp_path: Path, job: str, split: str
+) -> None:
+    project = make_project(tmp_path, JOBS[job])
+    name = compile_it(project, real()).artifact_name
+    path = project.root / "datasets/tickets/rows.jsonl"
+    new, was = ("holdout", split)
+    lines = [
+        json.dumps({**row, "split": new}) if row["split"] == was and row["id"] > f"{was}-00"
+        else json.dumps(row)
+        for row in map(json.loads, path.read_text().splitlines())
+    ]  # fmt: skip
+    path.write_text("\n".join(lines) + "\n")
+    counting = Counting(real())
+    for terms in (GateTerms(), GateTerms(override="please")):
+        with pytest.raises(StaleError, match=f"saw what is holdout now: {split}-0"):
+            asyncio.run(promote_policy(inputs_of(project), name, options(counting), terms))
+    assert counting.requests == []
+    assert active(project) is None
 
 
 def test_an_altered_artifact_is_not_promoted(project: Project) -> None:
@@ -222,6 +282,30 @@ def test_an_override_does_without_a_holdout(project: Project) -> None:
         _ = promotion.evidence
 
 
+def test_an_override_does_with_a_holdout_that_is_too_small(project: Project) -> None:
+    name = compile_it(project, real()).artifact_name
+    shrink_holdout(project, 3)
+    transport = real()
+    inputs = inputs_of(project, any_holdout=True)
+    with pytest.raises(SpecError, match="the holdout has 3 rows"):
+        asyncio.run(promote_policy(inputs, name, options(transport)))
+    terms = GateTerms(override="trust me")
+    promotion = asyncio.run(promote_policy(inputs, name, options(transport), terms))
+    assert promotion.moved
+    assert transport.requests == []
+    assert "the holdout has 3 rows" in promotion.measured.unmeasured
+
+
+def test_an_override_does_not_evade_a_look_by_a_mode_that_promises_nothing(
+    project: Project,
+) -> None:
+    name = compile_it(project, real()).artifact_name
+    terms = GateTerms("non_inferiority", "trust me")
+    with pytest.raises(SpecError, match="no saving is promised"):
+        asyncio.run(promote_policy(inputs_of(project), name, options(real()), terms))
+    assert active(project) is None
+
+
 @pytest.mark.parametrize("why", ["", "  \n"])
 def test_an_override_without_a_reason_is_refused(why: str) -> None:
     with pytest.raises(UsageError, match="needs a reason"):
@@ -265,7 +349,7 @@ def test_a_recompile_of_the_active_policy_refreshes_its_evidence(project: Projec
     assert previous_promoted(read_history(store)) is None
     # The older evidence is of other rows than the tree has: the pointer does not go back to it.
     assert refresh_policy(inputs_of(project), first) is None
-    rollback_policy(store, inputs_of(project).signature.id, reason="done")
+    rollback_policy(store, inputs_of(project).signature, reason="done")
     assert active(project) is None
 
 
@@ -283,4 +367,29 @@ def test_a_rollback_without_a_reason_is_refused(project: Project, why: str) -> N
     promote(project, compile_it(project, real()).artifact_name, real())
     store = inputs_of(project).store
     with pytest.raises(UsageError, match="the reason is empty"):
-        rollback_policy(store, inputs_of(project).signature.id, reason=why)
+        rollback_policy(store, inputs_of(project).signature, reason=why)
+
+
+def test_a_stale_active_policy_is_replaced_through_a_gate_against_the_authored_one(
+    project: Project,
+) -> None:
+    old = promote(project, compile_it(project, real()).artifact_name, real()).candidate
+    edit(project, f"signatures/{NAME}/signature.yaml", "You route", "You sort")
+    newer = compile_it(project, real()).artifact_name
+    assert not is_active(inputs_of(project), newer)
+    promotion = promote(project, newer, real())
+    assert promotion.moved
+    assert promotion.baseline.label == "default (the active policy is stale)"
+    assert promotion.record.source == old.ref
+    assert active(project) == promotion.candidate.ref.compiled_id
+
+
+def test_a_rollback_passes_over_what_could_not_serve(project: Project) -> None:
+    old = promote(project, compile_it(project, real()).artifact_name, real()).candidate
+    edit(project, f"signatures/{NAME}/signature.yaml", "You route", "You sort")
+    promote(project, compile_it(project, real()).artifact_name, real())
+    inputs = inputs_of(project)
+    record, passed_over = rollback_policy(inputs.store, inputs.signature, reason="worse")
+    assert passed_over == (old.ref,)
+    assert record.target is None
+    assert active(project) is None

@@ -17,6 +17,7 @@ from dse_cli.lm.layer import Layer
 from dse_cli.project.project import Project
 from dse_cli.registry.history import looks, previous_promoted, read_history
 from dse_cli.registry.pointer import read_active
+from dse_cli.report.channel_text import override_text
 from dse_cli.workflows.checks.check import check_project
 from dse_cli.workflows.promotion.look import PLAIN_TERMS, GateTerms
 from dse_cli.workflows.promotion.promote import promote_policy
@@ -123,7 +124,7 @@ def test_the_other_policy_can_win_by_the_gate(project: Project, tmp_path: Path) 
     assert done.measured.evidence is not None
     assert done.measured.evidence.verdict == "promote"
     assert active(project) == merged.theirs
-    record = rollback_policy(inputs_of(project).store, inputs_of(project).signature.id, reason="no")
+    record, _ = rollback_policy(inputs_of(project).store, inputs_of(project).signature, reason="no")
     assert record.target is None, "what the winner's branch had replaced"
 
 
@@ -195,6 +196,8 @@ def test_without_a_holdout_a_resolve_needs_an_override(project: Project, tmp_pat
     done = resolve(project, terms=GateTerms(override="ours is the newer one"))
     assert done.record is not None
     assert (done.record.override, done.record.reason) == (True, "ours is the newer one")
+    history = read_history(inputs_of(project).store)
+    assert override_text(history) == "active by override: ours is the newer one"
     assert active(project) == merged.ours
 
 
