@@ -153,7 +153,7 @@ def failure_of(block: Block, cwd: Path, timeout_s: float) -> str | None:
         return f"{block.where}: a command before the last failed"
     if done.returncode != block.exit_code:
         return f"{block.where}: exit code {done.returncode}, the docs promise {block.exit_code}"
-    if block.shown is not None and not is_as_shown(block.shown, done.stdout.splitlines()):
+    if block.shown is not None and not is_as_shown(block.shown, done.stdout.rstrip().splitlines()):
         return f"{block.where}: the commands print something else than the docs show"
     return None
 

@@ -18,12 +18,14 @@ def stats_command(
 ) -> None:
     """Show how many responses are kept, and how large they are."""
     with command(as_json=as_json, quiet=quiet) as out:
+        from dse_cli.evaluation.views.words import counted
         from dse_cli.lm.cache_folder import cache_stats
 
         folder = open_project(project).settings().cache_dir
         stats = cache_stats(folder)
         state = "" if stats.readable else ", and the database is damaged"
-        out.text(f"{stats.entries} responses, {stats.bytes / 1e6:.1f} MB, in {folder}{state}")
+        kept = counted(stats.entries, "response")
+        out.text(f"{kept}, {stats.bytes / 1e6:.1f} MB, in {folder}{state}")
         data = {
             "entries": stats.entries,
             "bytes": stats.bytes,

@@ -151,7 +151,7 @@ def show_diagnostics(
     """
     from dse_cli.report.terminal_diagnostics import github_annotations, render_diagnostics
 
-    say(render_diagnostics(diagnostics, color=out.color), err=True)
+    say(render_diagnostics(diagnostics, color=out.color), err=True, nl=False)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         from dse_cli.workflows.evals.eval_publish import checkout_prefix
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dse_cli.canonical import short
+from dse_cli.evaluation.views.words import counted
 from dse_cli.report.channel_text import comparison_text, counts_text
 from dse_cli.report.gate_text import gate_lines
 from dse_cli.report.plain import one_line
@@ -170,7 +171,7 @@ def _show_evidence(out: Out, evidence: GateEvidence, candidate: str, baseline: s
         if reward is None
     )
     if outages:
-        out.text(f"{outages} cells have no answer and are not in these numbers")
+        out.text(f"without an answer, and not in these numbers: {counted(outages, 'cell')}")
 
 
 def _review(out: Out, name: str, file: str) -> None:

@@ -165,9 +165,12 @@ def _document(result: Replayed, mode: Mode) -> dict[str, Any]:
 
 
 def _sentence(report: ReplayReport) -> str:
+    from dse_cli.evaluation.views.words import counted
+
     if report.mode == "verify":
-        return f"{report.run}: every hash holds ({report.served} calls)"
-    return f"{report.run}: the same bytes from {report.served} recorded calls, no network"
+        return f"{report.run}: every hash holds ({counted(report.served, 'call')})"
+    calls = counted(report.served, "recorded call")
+    return f"{report.run}: the same bytes from {calls}, no network"
 
 
 def _show(out: Out, report: ReplayReport, *, same: bool) -> None:

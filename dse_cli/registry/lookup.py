@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -71,7 +72,11 @@ def find_one(written: str, candidates: Sequence[Candidate], *, what: str) -> Can
 def _hint(digits: str, candidates: Sequence[Candidate], what: str) -> str:
     if not candidates:
         return f"there is no {what} yet; 'dse compile' makes one"
-    owners = {short: one for one in candidates for short in (*one.shorts, one.label)}
+    counts = Counter(short for one in candidates for short in {*one.shorts, one.label})
+    # What two objects share is ambiguous itself: to suggest it would help nobody.
+    owners = {
+        short: one for one in candidates for short in (*one.shorts, one.label) if counts[short] == 1
+    }
     if (match := nearest(digits, owners)) is not None:
         return f"did you mean {match} ({owners[match].label})?"
     if len(digits) < MIN_HASH_PREFIX or not _HEX.fullmatch(digits):

@@ -17,6 +17,7 @@ from dse_cli.contracts.params import merge
 from dse_cli.evaluation.datasets.dataset_loader import load_dataset
 from dse_cli.evaluation.rewards.reward import Reward
 from dse_cli.lm.catalog import ModelCatalog
+from dse_cli.project.explain import said
 from dse_cli.project.source_text import raise_sorted
 from dse_cli.project.specs import load_dataset_spec, load_job, load_signature
 from dse_cli.registry.store import SignatureStore
@@ -257,7 +258,7 @@ def _overridden(job: CompileJob, overrides: dict[str, Any]) -> CompileJob:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise UsageError(f"the job cannot be changed like this: {where}: {first['msg']}") from None
+        raise UsageError(f"the job cannot be changed like this: {where}: {said(first)}") from None
 
 
 def _resolved(job: CompileJob, catalog: ModelCatalog) -> CompileJob:

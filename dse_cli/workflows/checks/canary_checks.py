@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dse_cli.canonical import short
 from dse_cli.contracts.errors import DseError
+from dse_cli.evaluation.views.words import counted
 from dse_cli.project.specs import load_signature
 from dse_cli.registry.canary import (
     canary_disagreement,
@@ -90,7 +91,8 @@ def _trip(project: Project, store: SignatureStore) -> list[Diagnostic]:
         return []
     most = 100 * status.pointer.stop.max_error_rate
     message = (
-        f"the canary gets no more requests: {tripped.errors} errors in {tripped.samples} samples, "
+        f"the canary gets no more requests: {counted(tripped.errors, 'error')} in "
+        f"{counted(tripped.samples, 'sample')}, "
         f"more than {most:g} %"
     )
     return [_warning(store, "canary-tripped", message, _stop(store))]

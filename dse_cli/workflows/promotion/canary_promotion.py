@@ -10,6 +10,7 @@ from dse_cli.canonical import short
 from dse_cli.contracts.dataset import rows_hash
 from dse_cli.contracts.errors import DseError, ExitCode
 from dse_cli.evaluation.statistics.fisher import more_errors_p
+from dse_cli.evaluation.views.words import counted
 from dse_cli.registry.history import read_history, standing_canary
 from dse_cli.registry.pointer import move_pointer, recover
 from dse_cli.registry.pointer_file import pointer_ref
@@ -158,4 +159,4 @@ def _short_of(status: CanaryStatus) -> Iterator[str]:
 
 def _rate(counts: ChannelCounts) -> str:
     rate = "" if counts.error_rate is None else f" ({100 * counts.error_rate:.1f} %)"
-    return f"{counts.errors} errors in {counts.samples} samples{rate}"
+    return f"{counted(counts.errors, 'error')} in {counted(counts.samples, 'sample')}{rate}"
