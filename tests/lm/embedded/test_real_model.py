@@ -37,7 +37,9 @@ BODY = {
 
 PROGRAM = textwrap.dedent(
     """
-    import asyncio, contextlib, sys, threading
+    import asyncio, contextlib, signal, sys, threading
+    # A background job of a shell starts with Ctrl-C ignored, and this program would wait for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from dse_cli.lm.embedded import EMBEDDED, shared_server
     from urllib.request import Request, urlopen
 
