@@ -202,6 +202,18 @@ class LmResponse:
     paid: bool = field(default=True, compare=False)
     latency_ms: int | None = field(default=None, compare=False)
 
+    def timed(self, latency_ms: int | None) -> LmResponse:
+        """Return this answer with another latency; ``replace`` would cost three times as much."""
+        return LmResponse(
+            self.text,
+            self.finish_reason,
+            self.served_model,
+            self.usage,
+            self.scripted,
+            self.paid,
+            latency_ms,
+        )
+
     def to_json(self) -> dict[str, Any]:
         measured = {} if self.latency_ms is None else {"latency_ms": self.latency_ms}
         return {

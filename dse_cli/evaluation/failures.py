@@ -6,17 +6,16 @@ Whatever is shortened says so.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
 
-from dse_cli.contracts.evaluation import OUTAGES, CellError, Failure
-from dse_cli.evaluation.json_values import MISSING, shortened, value_at
+from dse_cli.contracts.evaluation import OUTAGES, Failure
+from dse_cli.evaluation.json_values import MISSING, json_text, shortened, value_at
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
-    from dse_cli.contracts.evaluation import Cell, SignalScore
+    from dse_cli.contracts.evaluation import SignalScore
+    from dse_cli.evaluation.rewards.reward import ScoredOutput
 
 MAX_FAILURES: Final = 8
 MAX_MESSAGE: Final = 400  #: characters
@@ -32,32 +31,18 @@ _JUDGES: Final = ("judge", "pairwise_judge")
 _NAMED_OTHERWISE: Final = ("python", *_JUDGES)
 
 
-class CellLike(Protocol):
-    """What of a cell decides its failures."""
-
-    @property
-    def reward(self) -> float | None: ...
-    @property
-    def signals(self) -> Sequence[SignalScore]: ...
-    @property
-    def output(self) -> Any: ...
-    @property
-    def error(self) -> CellError | None: ...
-    @property
-    def penalty_feedback(self) -> str: ...
-
-
-def failures_of(cell: CellLike, row: Row) -> tuple[Failure, ...]:
+def failures_of(scored: ScoredOutput, output: Any, row: Row) -> tuple[Failure, ...]:
     """Return why a cell is not perfect; nothing for a perfect cell.
 
     At most :data:`MAX_FAILURES` records. When there are more reasons, the last record counts the
     ones that are left out.
 
     Args:
-        cell: scored, or without an answer.
+        scored: what the reward said; of an outage, its error alone.
+        output: what was scored.
         row: its example.
     """
-    found = list(_reasons(cell, row))
+    found = list(_reasons(scored, output, row))
     if len(found) <= MAX_FAILURES:
         return tuple(found)
     kept = found[: MAX_FAILURES - 1]
@@ -65,12 +50,6 @@ def failures_of(cell: CellLike, row: Row) -> tuple[Failure, ...]:
     names = ", ".join(failure.source for failure in left_out)
     message = shortened(f"{len(left_out)} more signals are below 1: {names}", MAX_MESSAGE)
     return (*kept, Failure("mismatch", MORE, message))
-
-
-def explained(cell: Cell, row: Row) -> Cell:
-    """Return the cell with its failures."""
-    failures = failures_of(cell, row)
-    return replace(cell, failures=failures) if failures else cell
 
 
 def field_of(signal_id: str) -> str | None:
@@ -82,19 +61,19 @@ def field_of(signal_id: str) -> str | None:
     return (field if mark and number.isdigit() else rest) or None
 
 
-def _reasons(cell: CellLike, row: Row) -> Iterator[Failure]:
-    error = cell.error
+def _reasons(scored: ScoredOutput, output: Any, row: Row) -> Iterator[Failure]:
+    error = scored.error
     if error is not None:
         message = shortened(error.message, MAX_MESSAGE)
         yield Failure(error.kind, ANSWER, message, field=error.field)
     if error is not None and (error.kind in OUTAGES or error.kind == "decode"):
         # Every signal of an answer that did not decode says the same once more.
         return
-    imperfect = [signal for signal in cell.signals if signal.score < 1]
-    for signal in imperfect:
-        yield _mismatch(signal, cell.output, row)
-    if cell.penalty_feedback and error is None and cell.reward is not None:
-        message = f"{cell.penalty_feedback}; this makes the reward {cell.reward:.3g}"
+    for signal in scored.signals:
+        if signal.score < 1:
+            yield _mismatch(signal, output, row)
+    if scored.penalty_feedback and error is None and scored.reward is not None:
+        message = f"{scored.penalty_feedback}; this makes the reward {scored.reward:.3g}"
         yield Failure("mismatch", REWARD, shortened(message, MAX_MESSAGE))
 
 
@@ -119,4 +98,4 @@ def is_judge(signal_id: str) -> bool:
 def _text(value: Any) -> str | None:
     if value is MISSING:
         return None
-    return shortened(json.dumps(value, ensure_ascii=False, sort_keys=True), MAX_VALUE)
+    return shortened(json_text(value), MAX_VALUE)

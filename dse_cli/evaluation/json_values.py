@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from dse_cli.contracts.metrics.base import Normalization
 
 _SHOWN: Final = 300
+#: One for all: ``json.dumps`` makes an encoder of its own at every call.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 _ARTICLES: Final = re.compile(r"\b(a|an|the)\b", re.IGNORECASE)
 
 
@@ -94,11 +96,16 @@ def value_at(value: Any, path: str) -> Any:
     return value
 
 
+def json_text(value: Any) -> str:
+    """Return a value as JSON for people, keys sorted."""
+    return _ENCODER.encode(value)
+
+
 def shown(value: Any) -> str:
     """Return a value as JSON for feedback, shortened visibly when it is long."""
     if value is MISSING:
         return "nothing"
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    text = json_text(value)
     if len(text) <= _SHOWN:
         return text
     return f"{text[:_SHOWN]}... ({len(text)} characters)"

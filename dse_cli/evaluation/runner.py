@@ -6,20 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dse_cli.contracts.evaluation import OUTAGES, Cell
-from dse_cli.evaluation.failures import explained
+from dse_cli.evaluation.failures import failures_of
 from dse_cli.evaluation.judges.judging import JudgePanel, dearest_price
 from dse_cli.evaluation.ledger import Bound
 from dse_cli.evaluation.metric_result import Sample
+from dse_cli.evaluation.rewards.reward import Reward, ScoredOutput
 from dse_cli.runtime.direct import DirectPredictor
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
-    from dse_cli.contracts.evaluation import SignalScore
     from dse_cli.contracts.lm import ModelIdentity
     from dse_cli.evaluation.candidate import Candidate
     from dse_cli.evaluation.executor import CellTask
     from dse_cli.evaluation.judges.pinned_judge import PinnedJudge
-    from dse_cli.evaluation.rewards.reward import Reward
     from dse_cli.lm.layer import Layer
 
 #: nano-dollars per token, the dearer of prompt and completion; None when no price is known
@@ -67,43 +66,36 @@ class SignatureRunner:
             row.input, path=f"{task.path}/step=predict", rollout=task.rollout
         )
         error = prediction.error
-        judged = self._panel.silent()
+        judged = self._panel.silent
         if error is None:
             sample = Sample(prediction.output, row.expected, row.input)
             judged = await self._panel.judge(sample, path=task.path, rollout=task.rollout)
             error = judged.error
-        reward: float | None = None
-        signals: tuple[SignalScore, ...] = ()
-        penalty, penalty_feedback = 0.0, ""
-        if error is None or error.kind not in OUTAGES:
+        if error is not None and error.kind in OUTAGES:
+            scored = ScoredOutput(None, (), error)
+        else:
             scored = self._reward.score(
-                prediction.output,
-                error,
-                row,
-                verdicts=judged.verdicts,
-                usage=prediction.usage,
+                prediction.output, error, row, verdicts=judged.verdicts, usage=prediction.usage
             )
-            reward, signals, error = scored.reward, scored.signals, scored.error
-            penalty, penalty_feedback = scored.penalty, scored.penalty_feedback
-        cell = Cell(
+        return Cell(
             candidate=task.candidate.id,
             example=row.id,
             example_hash=row.hash,
             rollout=task.rollout,
-            reward=reward,
-            signals=signals,
+            reward=scored.reward,
+            signals=scored.signals,
             output=prediction.output,
             output_hash=prediction.output_hash,
-            error=error,
+            error=scored.error,
+            failures=failures_of(scored, prediction.output, row),
             usage=prediction.usage,
             judging=judged.usage,
             judges=judged.calls,
             served_model=prediction.served_model,
             scripted=prediction.scripted or judged.scripted,
-            penalty=penalty,
-            penalty_feedback=penalty_feedback,
+            penalty=scored.penalty,
+            penalty_feedback=scored.penalty_feedback,
         )
-        return explained(cell, row)
 
     def bound(self, candidate: Candidate, row: Row) -> Bound:
         """Return what a cell of this candidate on this row cannot exceed, its judges included."""

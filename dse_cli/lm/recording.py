@@ -80,7 +80,7 @@ class RecordingLayer:
     def _kept(self, response: LmResponse) -> LmResponse:
         if self._keep_latency or response.latency_ms is None:
             return response
-        return replace(response, latency_ms=None)
+        return response.timed(None)
 
     async def aclose(self) -> None:
         if self._journal is not None:

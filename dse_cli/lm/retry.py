@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import random
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dse_cli.contracts.errors import CallTimeoutError, ProviderError
@@ -98,7 +97,7 @@ class RetryLayer:
             async with asyncio.timeout(timeout_s) as attempt:
                 began = self._clock()
                 response = await self._inner.complete(request)
-                return replace(response, latency_ms=round(1000 * (self._clock() - began)))
+                return response.timed(round(1000 * (self._clock() - began)))
         except TimeoutError:
             if not attempt.expired():
                 raise

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dse_cli.contracts.dataset import Row
 from dse_cli.contracts.errors import ExitCode
 from dse_cli.contracts.evaluation import Cell, CellError, CellUsage, SignalScore
-from dse_cli.evaluation.failures import explained
+from dse_cli.evaluation.failures import failures_of
+from dse_cli.evaluation.rewards.reward import ScoredOutput
 from dse_cli.evaluation.statistics.paired_test import paired_test
 from dse_cli.evaluation.summary import summarize
 from dse_cli.evaluation.views.confusion import confusion_pairs
@@ -60,7 +62,14 @@ def cell(row: Row, got: str | None, *, rollout: int = 0, **changes: Any) -> Cell
         error = CellError("provider", "503: on fire")
         values |= {"reward": None, "signals": (), "output": None, "error": error}
     made = Cell(candidate="c", example=row.id, example_hash=row.hash, rollout=rollout, **values)
-    return explained(made, row)
+    scored = ScoredOutput(
+        made.reward,
+        made.signals,
+        made.error,
+        penalty=made.penalty,
+        penalty_feedback=made.penalty_feedback,
+    )
+    return replace(made, failures=failures_of(scored, made.output, row))
 
 
 def measured(

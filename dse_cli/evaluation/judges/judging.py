@@ -78,10 +78,8 @@ class JudgePanel:
         self._predictors = [DirectPredictor(one.policy, layer, identify) for one in self._judges]
         self._price_bound = price_bound
         self._prices: dict[str, int | None] = {}
-
-    def silent(self) -> Judgement:
-        """Return the judgement of a cell without an output: nobody was asked."""
-        return Judgement({}, tuple(_call(judge, ()) for judge in self._judges), None)
+        #: The judgement of a cell without an output: nobody was asked.
+        self.silent: Final = Judgement({}, tuple(_call(judge, ()) for judge in self._judges), None)
 
     async def judge(self, sample: Sample, *, path: str, rollout: int) -> Judgement:
         """Ask every judge about one output, at the same time.
@@ -91,7 +89,7 @@ class JudgePanel:
             rollout: of the cell; judges are sampled with it.
         """
         if not self._judges:
-            return self.silent()
+            return self.silent
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
