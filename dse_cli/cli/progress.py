@@ -37,6 +37,10 @@ class Canvas(Protocol):
         """A candidate is done."""
         ...
 
+    def note(self, text: str) -> None:
+        """Something else is going on."""
+        ...
+
 
 class RunProgress:
     """Sees cells as they come back and says so on a canvas; decides nothing.
@@ -89,6 +93,10 @@ class RunProgress:
             if mean is not None:
                 self._best = mean if self._best is None else max(self._best, mean)
             self._canvas.finished(self._label, self._stats())
+
+    def queries_started(self, label: str, count: int) -> None:
+        """Say that the proposer is asked: its answers are long, and no cell moves meanwhile."""
+        self._canvas.note(f"{label}: {counted(count, 'question')} to the proposer")
 
     def _mean(self) -> float | None:
         return self._reward_sum / self._scored if self._scored else None
@@ -146,7 +154,11 @@ class BarCanvas:
 
     def finished(self, label: str, stats: str) -> None:
         """Leave a line above the bar."""
-        self._bar.console.print(f"{label}: {stats}", style="dim", markup=False, highlight=False)
+        self.note(f"{label}: {stats}")
+
+    def note(self, text: str) -> None:
+        """Leave a line above the bar."""
+        self._bar.console.print(text, style="dim", markup=False, highlight=False)
 
 
 class LineCanvas:
@@ -160,7 +172,11 @@ class LineCanvas:
 
     def finished(self, label: str, stats: str) -> None:
         """Print the line."""
-        typer.echo(f"{label}: {stats}", err=True)
+        self.note(f"{label}: {stats}")
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        typer.echo(text, err=True)
 
 
 class WeightsProgress:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from dse_cli.contracts.base import Contract, Items
+from dse_cli.contracts.meta import MetaName, MetaOverride
 from dse_cli.contracts.prompt_ir import Text
 from dse_cli.contracts.reward import RewardSpec
 
@@ -19,10 +20,14 @@ class JobModels(Contract):
     Attributes:
         main: answers the signature.
         repair: mends answers that do not decode; the main model when absent.
+        proposer: answers the meta-signatures of the optimizer; the main model when absent.
+        teacher: makes bootstrapped demos; the main model when absent.
     """
 
     main: str
     repair: str | None = None
+    proposer: str | None = None
+    teacher: str | None = None
 
 
 class InstructionVariant(Contract):
@@ -82,13 +87,20 @@ class OptimizerSpec(Contract):
 
 
 class CompileBudget(Contract):
-    """Limits of one run. A batch that does not fit does not start."""
+    """Limits of one run. A batch that does not fit does not start.
+
+    Attributes:
+        proposer_share: most of each limit on calls, tokens and money that the proposer may use, 0
+            to 1; what it does not use is left to the rest of the run. No share of its own when
+            absent.
+    """
 
     max_metric_calls: Annotated[int, Field(ge=1)] | None = None
     max_lm_calls: Annotated[int, Field(ge=1)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_cost_usd: Annotated[float, Field(ge=0)] | None = None
     max_time_s: Annotated[float, Field(gt=0)] | None = None
+    proposer_share: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class CompileJob(Contract):
@@ -101,10 +113,11 @@ class CompileJob(Contract):
     optimizer: OptimizerSpec
     search_space: SearchSpace = SearchSpace()
     budget: CompileBudget
+    meta: dict[MetaName, MetaOverride] = Field(default_factory=dict)
     seed: Annotated[int, Field(ge=-(2**53) + 1, le=2**53 - 1)] = 0
 
     @model_validator(mode="after")
     def _is_bounded(self) -> CompileJob:
-        if not self.budget.model_fields_set:
+        if not self.budget.model_fields_set - {"proposer_share"}:
             raise ValueError("the budget names no limit; set at least max_metric_calls")
         return self

@@ -21,13 +21,15 @@ class Demo(Contract):
     Attributes:
         id: row id, or the id given in the prompt.
         input, output: JSON objects that fit the signature.
-        source: where it comes from: written in the prompt, or a row of the train split.
+        source: where it comes from. ``authored``: written in the prompt. ``labelled``: a row of the
+            train split with its label (``train`` is what the first optimizers write for it).
+            ``bootstrapped``: a row of the train split with what a policy answered, which passed.
     """
 
     id: RowId
     input: dict[str, Any]
     output: dict[str, Any]
-    source: Literal["authored", "train"] = "authored"
+    source: Literal["authored", "train", "labelled", "bootstrapped"] = "authored"
 
 
 class SystemBlock(Contract):

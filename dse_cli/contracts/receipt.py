@@ -9,6 +9,7 @@ from pydantic import Field
 from dse_cli.contracts.artifact import StopReason
 from dse_cli.contracts.base import Contract, Items, Sha256
 from dse_cli.contracts.channel import ServedChannel
+from dse_cli.contracts.search_record import DemoSetRecord, ProposalRecord, TrialRecord
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "https://dse.dev/compile/v1"
@@ -65,13 +66,21 @@ class CandidateRecord(Contract):
 
 
 class CompileResult(Contract):
-    """What came of it."""
+    """What came of it.
+
+    Attributes:
+        proposals, demo_sets, trials: what the search did, in order; absent where an optimizer does
+            none of it.
+    """
 
     winner: Sha256
     improved: bool
     candidates: Items[CandidateRecord]
     stop_reason: StopReason
     charged: dict[str, int | None]
+    proposals: Items[ProposalRecord] = ()
+    demo_sets: Items[DemoSetRecord] = ()
+    trials: Items[TrialRecord] = ()
 
 
 class CompilePredicate(Contract):

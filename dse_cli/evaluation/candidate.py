@@ -40,3 +40,13 @@ class Candidate:
         if set(self.components) == {MAIN}:
             return self.main.id
         return sha256_of({name: policy.id for name, policy in self.components.items()})
+
+    @cached_property
+    def shown(self) -> frozenset[str]:
+        """Ids of the train rows that it shows as demos; none of them may score it."""
+        return frozenset(
+            demo.id
+            for policy in self.components.values()
+            for demo in policy.demos
+            if demo.source != "authored"
+        )

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from dse_cli.contracts.errors import DseError, InfrastructureError, MetricFailedError
+from dse_cli.contracts.evaluation import OUTAGES
 from dse_cli.evaluation.collector import rare_collections
 from dse_cli.evaluation.executor import CellTask
 from dse_cli.evaluation.ledger import Bound, BudgetStopError, Ledger
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
     from dse_cli.contracts.evaluation import Cell
     from dse_cli.evaluation.candidate import Candidate
     from dse_cli.evaluation.executor import CellRunner, Executor
+    from dse_cli.evaluation.query import Query
     from dse_cli.lm.meter import Meter
+    from dse_cli.runtime.prediction import Prediction
+
+Result = TypeVar("Result")
 
 #: A batch is given up when this many cells came back and every one of them was an outage.
 HOPELESS_AFTER = 8
@@ -50,6 +55,10 @@ class Observer(Protocol):
         """A cell came back, in any order."""
         ...
 
+    def queries_started(self, label: str, count: int) -> None:
+        """Questions of the search itself (proposals) are asked."""
+        ...
+
 
 class SilentObserver:
     """Sees nothing."""
@@ -61,6 +70,9 @@ class SilentObserver:
         """Ignore."""
 
     def cell_done(self, cell: Cell) -> None:
+        """Ignore."""
+
+    def queries_started(self, label: str, count: int) -> None:
         """Ignore."""
 
 
@@ -124,6 +136,41 @@ class Engine:
         with rare_collections():
             await self._fill(pairs, label)
 
+    async def ask(self, queries: Sequence[Query], *, label: str = "questions") -> list[Prediction]:
+        """Return the answers to questions of the search itself, in their order, as one batch.
+
+        Raises:
+            ShareStopError: the proposer's share of the budget may not cover them.
+            BudgetStopError: they do not fit; none was asked.
+            InfrastructureError: too many outages.
+        """
+        if not queries:
+            return []
+        batch = self._batches
+        self._check_time(batch)
+        if self.ledger.is_limited or self.ledger.proposer is not None:
+            bound = sum(map(self._runner.query_bound, queries), Bound())
+            self.ledger.check_query(bound, batch)
+        self._observer.queries_started(label, len(queries))
+        paths = [query.path for query in queries]
+        answers = await self._within_time(self._executor.ask(queries), paths, batch)
+        self._batches += 1
+        self.ledger.charge_queries(answer.usage for answer in answers)
+        lost = [
+            (query.path, answer.error)
+            for query, answer in zip(queries, answers, strict=True)
+            if answer.error is not None and answer.error.kind in OUTAGES
+        ]
+        if lost and len(lost) / len(queries) > self._max_error_rate:
+            path, error = lost[0]
+            raise InfrastructureError(
+                f"{len(lost)} of {counted(len(queries), 'question')} to the proposer have no "
+                f"answer ({error.kind}), the limit is {percent(self._max_error_rate)}; "
+                f"at {path}: {error.message}",
+                hint="finished calls are kept, run again with --resume",
+            )
+        return answers
+
     def bound(self, candidate: Candidate, row: Row) -> Bound:
         """Return what one cell cannot exceed."""
         return self._runner.bound(candidate, row)
@@ -147,6 +194,8 @@ class Engine:
         for candidate, row, rollout in pairs:
             key = (candidate.id, row.hash, rollout)
             if key not in self.matrix and key not in tasks:
+                if row.id in candidate.shown:
+                    raise ValueError(f"{row.id} would score a candidate that shows it as a demo")
                 tasks[key] = CellTask(candidate, row, rollout, self._path(candidate, row, rollout))
         return list(tasks.values())
 
@@ -155,28 +204,36 @@ class Engine:
         return f"cand={number:04d}/ex={row.hash[7:19]}/rollout={rollout}"
 
     def _check_budget(self, tasks: list[CellTask], batch: int) -> None:
+        self._check_time(batch)
+        if self.ledger.is_limited:
+            bound = sum((self._runner.bound(task.candidate, task.row) for task in tasks), Bound())
+            self.ledger.check(bound, batch)
+
+    def _check_time(self, batch: int) -> None:
         if self._stop_at is not None and batch >= self._stop_at:
             raise BudgetStopError("max_time_s", batch, "the recorded run stopped here")
         limit = self.ledger.limits.max_time_s
         if limit is not None and self._stop_at is None and self._clock() - self._started >= limit:
             raise BudgetStopError("max_time_s", batch, f"{limit:g} s are over")
-        if self.ledger.is_limited:
-            bound = sum((self._runner.bound(task.candidate, task.row) for task in tasks), Bound())
-            self.ledger.check(bound, batch)
 
     async def _run(self, tasks: list[CellTask], batch: int) -> list[Cell]:
+        watch = _OutageWatch(self._observer, len(tasks))
+        paths = [task.path for task in tasks]
+        return await self._within_time(self._executor.run(tasks, watch), paths, batch)
+
+    async def _within_time(self, work: Awaitable[Result], paths: list[str], batch: int) -> Result:
+        """Wait for a batch; when the time budget ends it, undo what it recorded."""
         limit = self.ledger.limits.max_time_s
         remaining = None
         if limit is not None and self._stop_at is None:
             remaining = limit - (self._clock() - self._started)
-        watch = _OutageWatch(self._observer, len(tasks))
         try:
             async with asyncio.timeout(remaining) as whole:
-                return await self._executor.run(tasks, watch)
+                return await work
         except TimeoutError:
             if not whole.expired():
                 raise
-            self._roll_back([task.path for task in tasks])
+            self._roll_back(paths)
             detail = f"{limit:g} s were over during batch {batch}, which was undone"
             raise BudgetStopError("max_time_s", batch, detail) from None
 

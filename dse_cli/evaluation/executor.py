@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
     from dse_cli.contracts.evaluation import Cell
     from dse_cli.evaluation.candidate import Candidate
     from dse_cli.evaluation.ledger import Bound
+    from dse_cli.evaluation.query import Query
+    from dse_cli.runtime.prediction import Prediction
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,24 @@ class CellRunner(Protocol):
         """Return what the cell cannot exceed."""
         ...
 
+    async def answer(self, query: Query) -> Prediction:
+        """Ask a policy that is not under search."""
+        ...
+
+    def query_bound(self, query: Query) -> Bound:
+        """Return what the answer cannot exceed."""
+        ...
+
 
 class Executor(Protocol):
     """Fills a batch of cells."""
 
     async def run(self, tasks: Sequence[CellTask], on_cell: Callable[[Cell], None]) -> list[Cell]:
         """Return the cells in the order of ``tasks``; ``on_cell`` sees them as they finish."""
+        ...
+
+    async def ask(self, queries: Sequence[Query]) -> list[Prediction]:
+        """Return the answers in the order of ``queries``."""
         ...
 
 
@@ -65,20 +82,35 @@ class LocalExecutor:
 
     async def run(self, tasks: Sequence[CellTask], on_cell: Callable[[Cell], None]) -> list[Cell]:
         """Return the cells in the order of ``tasks``."""
-        cells: list[Cell | None] = [None] * len(tasks)
-        queue = iter(range(len(tasks)))
 
-        async def work() -> None:
-            for index in queue:
-                cell = await self._runner.run(tasks[index])
-                cells[index] = cell
-                on_cell(cell)
+        async def fill(task: CellTask) -> Cell:
+            cell = await self._runner.run(task)
+            on_cell(cell)
+            return cell
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._concurrency, len(tasks))):
-                    group.create_task(work())
-        except BaseExceptionGroup as failures:
-            # One worker failed and the group cancelled the rest: show the cause, not the group.
-            raise failures.exceptions[0] from None
-        return [cell for cell in cells if cell is not None]
+        return await in_order(tasks, fill, self._concurrency)
+
+    async def ask(self, queries: Sequence[Query]) -> list[Prediction]:
+        """Return the answers in the order of ``queries``."""
+        return await in_order(queries, self._runner.answer, self._concurrency)
+
+
+async def in_order(
+    items: Sequence[Item], work: Callable[[Item], Awaitable[Result]], concurrency: int
+) -> list[Result]:
+    """Return what ``work`` makes of each item, in the order of ``items``."""
+    results: dict[int, Result] = {}
+    queue = iter(range(len(items)))
+
+    async def take() -> None:
+        for index in queue:
+            results[index] = await work(items[index])
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(concurrency, len(items))):
+                group.create_task(take())
+    except BaseExceptionGroup as failures:
+        # One worker failed and the group cancelled the rest: show the cause, not the group.
+        raise failures.exceptions[0] from None
+    return [results[index] for index in range(len(items))]

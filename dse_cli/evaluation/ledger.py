@@ -6,6 +6,7 @@ for a cold run, a warm run, a resumed run and a replay.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -14,7 +15,7 @@ from dse_cli.contracts.errors import UsageError
 from dse_cli.contracts.lm import NANO
 
 if TYPE_CHECKING:
-    from dse_cli.contracts.evaluation import Cell
+    from dse_cli.contracts.evaluation import Cell, CellUsage
     from dse_cli.contracts.job import CompileBudget
 
 BudgetName = Literal["max_metric_calls", "max_lm_calls", "max_tokens", "max_cost_usd", "max_time_s"]
@@ -61,15 +62,23 @@ class BudgetStopError(Exception):
         self.detail = detail
 
 
+class ShareStopError(Exception):
+    """The proposer's share of the budget is used up: proposals end, the search goes on."""
+
+
 class Ledger:
     """Counts what a run was charged against its limits.
 
     Args:
         limits: the job's budget.
+
+    Attributes:
+        proposer: what of it went to the proposer, against the proposer's share; None without one.
     """
 
     def __init__(self, limits: CompileBudget) -> None:
         self.limits = limits
+        self.proposer = None if limits.proposer_share is None else Ledger(_share(limits))
         self.metric_calls = 0
         self.lm_calls = 0
         self.tokens: int | None = 0
@@ -110,14 +119,39 @@ class Ledger:
             spent = _known("max_cost_usd", self.cost_nano_usd, batch)
             self._check_cost(spent, bound.cost_nano_usd, batch)
 
+    def check_query(self, bound: Bound, batch: int) -> None:
+        """Make sure that questions to the proposer fit, in its share too.
+
+        Raises:
+            ShareStopError: the share may not cover them; nothing of it may start.
+            BudgetStopError, UsageError: as :meth:`check`.
+        """
+        if self.proposer is not None:
+            try:
+                self.proposer.check(bound, batch)
+            except BudgetStopError as reached:
+                raise ShareStopError(f"{reached.budget}: {reached.detail}") from None
+        self.check(bound, batch)
+
     def charge(self, cells: Iterable[Cell]) -> None:
         """Add what cells used, their judges included."""
         for cell in cells:
             self.metric_calls += 1
-            for usage in (cell.usage, cell.judging):
-                self.lm_calls += usage.lm_calls
-                self.tokens = _plus(self.tokens, usage.total_tokens)
-                self.cost_nano_usd = _plus(self.cost_nano_usd, usage.cost_nano_usd)
+            self.add(cell.usage)
+            self.add(cell.judging)
+
+    def charge_queries(self, usages: Iterable[CellUsage]) -> None:
+        """Add what questions to the proposer used."""
+        for usage in usages:
+            self.add(usage)
+            if self.proposer is not None:
+                self.proposer.add(usage)
+
+    def add(self, usage: CellUsage) -> None:
+        """Add calls, tokens and money; unknown makes the sum unknown."""
+        self.lm_calls += usage.lm_calls
+        self.tokens = _plus(self.tokens, usage.total_tokens)
+        self.cost_nano_usd = _plus(self.cost_nano_usd, usage.cost_nano_usd)
 
     def to_json(self) -> dict[str, int | None]:
         """Return the charges."""
@@ -142,6 +176,20 @@ class Ledger:
                 f"${needed / NANO:.6f}"
             )
             raise BudgetStopError("max_cost_usd", batch, detail)
+
+
+def _share(limits: CompileBudget) -> CompileBudget:
+    """Return the limits of the proposer: its share of every limit on work, in whole units."""
+    share = limits.proposer_share or 0.0
+    changed: dict[str, float | int | None] = {
+        name: None if limit is None else math.floor(limit * share)
+        for name in ("max_lm_calls", "max_tokens")
+        if (limit := getattr(limits, name)) is not None
+    }
+    if limits.max_cost_usd is not None:
+        changed["max_cost_usd"] = limits.max_cost_usd * share
+    none = {"max_metric_calls": None, "max_time_s": None, "proposer_share": None}
+    return limits.model_copy(update={**none, **changed})
 
 
 def _known(name: BudgetName, spent: int | None, batch: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dse_cli.contracts.evaluation import OUTAGES, Cell
+from dse_cli.evaluation.candidate import Candidate
 from dse_cli.evaluation.failures import failures_of
 from dse_cli.evaluation.judges.judging import JudgePanel, dearest_price
 from dse_cli.evaluation.ledger import Bound
@@ -16,10 +17,11 @@ from dse_cli.runtime.direct import DirectPredictor
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
     from dse_cli.contracts.lm import ModelIdentity
-    from dse_cli.evaluation.candidate import Candidate
     from dse_cli.evaluation.executor import CellTask
     from dse_cli.evaluation.judges.pinned_judge import PinnedJudge
+    from dse_cli.evaluation.query import Query
     from dse_cli.lm.layer import Layer
+    from dse_cli.runtime.prediction import Prediction
 
 #: nano-dollars per token, the dearer of prompt and completion; None when no price is known
 PriceBound = Callable[[str], int | None]
@@ -106,6 +108,20 @@ class SignatureRunner:
         sample = Sample(None, row.expected, row.input)
         judging = self._panel.bound(sample, predictor.answer_bound())
         return Bound(1, predictor.call_bound(), tokens, cost) + judging
+
+    async def answer(self, query: Query) -> Prediction:
+        """Ask a policy that is not under search; outages are in the prediction, never raised."""
+        predictor = self._predictor(Candidate.of(query.policy))
+        return await predictor.predict(query.value, path=query.path, rollout=query.rollout)
+
+    def query_bound(self, query: Query) -> Bound:
+        """Return what the answer cannot exceed; it is no metric call."""
+        candidate = Candidate.of(query.policy)
+        predictor = self._predictor(candidate)
+        tokens = predictor.token_bound(query.value)
+        price = self._price(candidate)
+        cost = None if tokens is None or price is None else tokens * price
+        return Bound(0, predictor.call_bound(), tokens, cost)
 
     def _price(self, candidate: Candidate) -> int | None:
         """Return the price of a token of the dearest model that the candidate may call."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from dse_cli.contracts.base import Contract
+from dse_cli.optimizers.search import Optimizer
 
 if TYPE_CHECKING:
     from dse_cli.optimizers.search import Search
@@ -14,7 +15,7 @@ class AuthoredConfig(Contract):
     """No settings: there is nothing to search."""
 
 
-class Authored:
+class Authored(Optimizer[AuthoredConfig]):
     """The base on all of val, and nothing else.
 
     Its artifact is the authored policy with evidence: a judge can be pinned to it, and a prompt

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dse_cli.contracts.base import Contract
 from dse_cli.evaluation.seeds import substream
+from dse_cli.optimizers.search import Optimizer
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
@@ -25,7 +26,7 @@ class FewShotGreedyForwardConfig(Contract):
     """No settings: ``search_space.few_shot`` says how many demos and from which rows."""
 
 
-class FewShotGreedyForward:
+class FewShotGreedyForward(Optimizer[FewShotGreedyForwardConfig]):
     """Greedy forward selection of demos."""
 
     id: ClassVar[str] = "fewshot_greedy_forward.v1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from dse_cli.contracts.base import Contract
+from dse_cli.optimizers.search import Optimizer
 
 if TYPE_CHECKING:
     from dse_cli.optimizers.search import Search
@@ -14,7 +15,7 @@ class InstructionGridConfig(Contract):
     """No settings: the grid is the search space."""
 
 
-class InstructionGrid:
+class InstructionGrid(Optimizer[InstructionGridConfig]):
     """Base first, then each instruction variant in the order of its id, each on all of val."""
 
     id: ClassVar[str] = "instruction_grid.v1"

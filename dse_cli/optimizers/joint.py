@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from dse_cli.contracts.base import Contract
 from dse_cli.optimizers.fewshot_greedy_forward import greedy_evaluations, grow_demos
 from dse_cli.optimizers.instruction_grid import InstructionGrid, InstructionGridConfig
+from dse_cli.optimizers.search import Optimizer
 
 if TYPE_CHECKING:
     from dse_cli.optimizers.search import Search
@@ -16,7 +17,7 @@ class JointConfig(Contract):
     """No settings: the search space has both parts."""
 
 
-class JointInstructionGridThenFewShot:
+class JointInstructionGridThenFewShot(Optimizer[JointConfig]):
     """Coordinate descent in two steps."""
 
     id: ClassVar[str] = "joint_instruction_grid_then_fewshot_greedy_forward.v1"

@@ -20,6 +20,7 @@ from dse_cli.contracts.params import merge
 from dse_cli.evaluation.seeds import substream
 from dse_cli.optimizers.fewshot_greedy_forward import demo_json
 from dse_cli.optimizers.labelled_demos import labelled_set
+from dse_cli.optimizers.search import Optimizer
 from dse_cli.project.explain import said
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class KnobsGridConfig(Contract):
     max_candidates: Annotated[int, Field(ge=1, le=500)] = 128
 
 
-class KnobsGrid:
+class KnobsGrid(Optimizer[KnobsGridConfig]):
     """A grid over knobs, instruction variants, and with or without a labelled demo set."""
 
     id: ClassVar[str] = "knobs_grid.v1"

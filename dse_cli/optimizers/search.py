@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from dse_cli.contracts.base import Contract
 from dse_cli.evaluation.candidate import Candidate
 from dse_cli.optimizers.archive import Archive, Entry
+from dse_cli.optimizers.search_log import SearchLog
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
     from dse_cli.contracts.job import SearchSpace
+    from dse_cli.contracts.meta import MetaName
     from dse_cli.evaluation.engine import Engine
     from dse_cli.runtime.policy import Policy
 
@@ -35,6 +38,9 @@ class Search:
         space: what may vary.
         seed: the job's seed; draw from named sub-streams of it only.
         archive: every candidate made so far.
+        meta: the meta-signatures that the optimizer asks, each on the proposer's model.
+        teacher: resolved model that makes bootstrapped demos; the base's own when None.
+        log: proposals, demo sets and trials, for the receipt.
     """
 
     engine: Engine
@@ -44,6 +50,9 @@ class Search:
     space: SearchSpace
     seed: int
     archive: Archive
+    meta: Mapping[MetaName, Policy] = field(default_factory=dict)
+    teacher: str | None = None
+    log: SearchLog = field(default_factory=SearchLog)
 
     @classmethod
     def start(
@@ -55,9 +64,12 @@ class Search:
         val: Sequence[Row],
         space: SearchSpace,
         seed: int,
+        meta: Mapping[MetaName, Policy] | None = None,
+        teacher: str | None = None,
     ) -> Search:
         """Return a search with an empty archive."""
-        return cls(engine, base, train, val, space, seed, Archive(engine.matrix, val))
+        archive = Archive(engine.matrix, val)
+        return cls(engine, base, train, val, space, seed, archive, meta or {}, teacher)
 
     async def try_policy(self, policy: Policy, origin: str, parent: Entry | None) -> Entry:
         """Make a candidate of ``policy`` and evaluate it on all of val.
@@ -76,26 +88,60 @@ class Search:
         return await self.try_policy(self.base, "base", None)
 
 
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """What a search evaluates and asks at most, before anything is spent.
+
+    Attributes:
+        candidates: distinct candidates.
+        metric_calls: cells, counted as if none were ever shared.
+        queries: questions to the proposer.
+    """
+
+    candidates: int
+    metric_calls: int
+    queries: int = 0
+
+
 class Optimizer(Protocol[ConfigT_contra]):
-    """A search algorithm, by id.
+    """A search algorithm, by id. Subclass it: what has a default here is an algorithm's usual case.
 
     Attributes:
         id: names the algorithm, with its version.
         revision: raised on any change of behaviour under the same id.
         searches: the parts of the search space that it varies; other parts are refused.
+        needs_space: whether it has nothing to do without one of those parts.
+        meta: the meta-signatures that it asks.
+        teaches: whether it bootstraps demos, so that a teacher has something to do.
+        libraries: distributions whose version decides what it does; they go into the receipt.
     """
 
     id: ClassVar[str]
     revision: ClassVar[int]
     searches: ClassVar[frozenset[str]]
+    needs_space: ClassVar[bool] = True
+    meta: ClassVar[tuple[MetaName, ...]] = ()
+    teaches: ClassVar[bool] = False
+    libraries: ClassVar[tuple[str, ...]] = ()
 
+    @abstractmethod
     async def search(self, search: Search, config: ConfigT_contra) -> None:
         """Fill ``search.archive``; a ``BudgetStopError`` may leave at any evaluation."""
         ...
 
+    @abstractmethod
     def most_candidates(self, search: Search, config: ConfigT_contra) -> int:
-        """Return the most candidates a run can evaluate, for the plan."""
+        """Return the most candidates a run can make, for the plan."""
         ...
+
+    def plan(self, search: Search, config: ConfigT_contra) -> SearchPlan:
+        """Return what a run does at most; here every candidate is evaluated on all of val."""
+        candidates = self.most_candidates(search, config)
+        return SearchPlan(candidates, candidates * len(search.val))
+
+    def selection(self, val: Sequence[Row], config: ConfigT_contra, seed: int) -> Sequence[Row]:
+        """Return the rows of val that select; here all of them."""
+        return val
 
 
 @dataclass(frozen=True, slots=True)

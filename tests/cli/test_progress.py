@@ -20,6 +20,9 @@ class Lines:
     def finished(self, label: str, stats: str) -> None:
         self.lines.append(f"{label}: {stats}")
 
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
 
 def run(**options: bool) -> list[str]:
     """Two candidates: two calls of a dollar each, then one call, an outage and a hit."""

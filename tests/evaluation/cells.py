@@ -15,6 +15,8 @@ from dse_cli.evaluation.candidate import Candidate
 from dse_cli.evaluation.engine import Engine
 from dse_cli.evaluation.executor import CellTask, LocalExecutor
 from dse_cli.evaluation.ledger import Bound, Ledger
+from dse_cli.evaluation.query import Query
+from dse_cli.runtime.prediction import Prediction
 from tests.runtime.policies import make_policy
 
 BASE = make_policy()
@@ -55,12 +57,22 @@ def outage(task: CellTask, kind: str = "provider") -> Cell:
     return make_cell(task, reward=None, error=error)
 
 
+def answered(output: dict[str, Any] | None, error: CellError | None = None) -> Prediction:
+    """A prediction as a proposer gives it."""
+    return Prediction(output=output, error=error, usage=CellUsage(1, 0, 7, 3, 100))
+
+
+def no_reply(query: Query) -> Prediction:
+    raise AssertionError(f"nobody was expected to ask {query.path}")
+
+
 class FakeRunner:
     """Fills cells by a function and keeps what it was asked.
 
     Args:
         cell: what becomes of a task.
         shuffle: yields to the loop so many times at random that cells end in any order.
+        reply: what a question of the search is answered.
     """
 
     def __init__(
@@ -69,8 +81,11 @@ class FakeRunner:
         *,
         bound: Bound = Bound(1, 2, 20, 300),  # noqa: B008
         shuffle: random.Random | None = None,
+        reply: Callable[[Query], Prediction] = no_reply,
     ) -> None:
         self.tasks: list[CellTask] = []
+        self.queries: list[Query] = []
+        self._reply = reply
         self.in_flight = self.max_in_flight = 0
         self._cell = cell
         self._bound = bound
@@ -90,6 +105,13 @@ class FakeRunner:
     def bound(self, candidate: Candidate, row: Row) -> Bound:
         return self._bound
 
+    async def answer(self, query: Query) -> Prediction:
+        self.queries.append(query)
+        return self._reply(query)
+
+    def query_bound(self, query: Query) -> Bound:
+        return Bound(0, self._bound.lm_calls, self._bound.tokens, self._bound.cost_nano_usd)
+
 
 class Watcher:
     """An observer that remembers."""
@@ -103,6 +125,9 @@ class Watcher:
 
     def cell_done(self, cell: Cell) -> None:
         self.cells.append(cell)
+
+    def queries_started(self, label: str, count: int) -> None:
+        self.batches.append((label, count))
 
 
 def make_engine(runner: FakeRunner, *, concurrency: int = 4, **options: Any) -> Engine:

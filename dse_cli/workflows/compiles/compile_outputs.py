@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dse_cli import __version__
 from dse_cli.canonical import sha256_of
@@ -91,7 +91,7 @@ def _artifact(
         optimizer=OptimizerRecord(
             id=registered.optimizer.id,
             version=registered.optimizer.revision,
-            config=config.model_dump(mode="json"),
+            config=config.model_dump(mode="json", exclude_none=True),
             stop_reason=outcome.stop_reason,
         ),
         provenance=Provenance(
@@ -157,6 +157,17 @@ def _candidates(outcome: SearchOutcome) -> tuple[CandidateRecord, ...]:
     )
 
 
+def _log(outcome: SearchOutcome) -> dict[str, Any]:
+    """Return what the search did besides; a part that is empty stays out of the file."""
+    log = outcome.log
+    parts: dict[str, Sequence[Any]] = {
+        "proposals": log.proposals,
+        "demo_sets": log.demo_sets,
+        "trials": log.trials,
+    }
+    return {name: tuple(records) for name, records in parts.items() if records}
+
+
 def _rounded(mean: float | None) -> float | None:
     return None if mean is None else round(mean, 12)
 
@@ -188,6 +199,7 @@ def _receipt(
                 candidates=_candidates(outcome),
                 stop_reason=outcome.stop_reason,
                 charged=outcome.charged,
+                **_log(outcome),
             ),
         ),
     )

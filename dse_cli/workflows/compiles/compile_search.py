@@ -23,12 +23,16 @@ from dse_cli.project.explain import said
 from dse_cli.project.suggest import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dse_cli.contracts.base import Contract
+    from dse_cli.contracts.dataset import Row
     from dse_cli.contracts.evaluation import Cell
     from dse_cli.contracts.job import CompileJob
     from dse_cli.evaluation.engine import Engine
     from dse_cli.optimizers.archive import Archive, Entry
     from dse_cli.optimizers.search import Registered
+    from dse_cli.optimizers.search_log import SearchLog
     from dse_cli.project.yaml_document import YamlDocument
     from dse_cli.workflows.inputs import JobInputs
 
@@ -41,6 +45,8 @@ class SearchOutcome:
         winner, baseline: fully evaluated entries; they may be the same.
         winner_cells, baseline_cells: their cells on val, in row order.
         archive: every candidate.
+        log: what else the search did.
+        rows: the rows of val that selected.
         stop_reason: why it ended.
         charged: what the budgets counted.
     """
@@ -50,6 +56,8 @@ class SearchOutcome:
     winner_cells: list[Cell]
     baseline_cells: list[Cell]
     archive: Archive
+    log: SearchLog
+    rows: Sequence[Row]
     stop_reason: StopReason
     charged: dict[str, int | None]
 
@@ -74,7 +82,8 @@ def find_optimizer(inputs: JobInputs) -> tuple[Registered[Any], Contract]:
                     ("search_space", part), "unused-search-space", message, hint, key=True
                 )
             )
-    if searches and not any(getattr(job.search_space, part) for part in searches):
+    needs = registered.optimizer.needs_space
+    if needs and searches and not any(getattr(job.search_space, part) for part in searches):
         message = f"the search space has nothing for {job.optimizer.id} to search"
         hint = f"give it at least one of: {', '.join(sorted(searches))}"
         problems.append(
@@ -120,11 +129,13 @@ def start_search(inputs: JobInputs, engine: Engine) -> Search:
     Raises:
         NothingSelectedError: val is empty, or demos are searched and no train row can be one.
     """
+    registered, config = find_optimizer(inputs)
+    val = registered.optimizer.selection(inputs.rows("val"), config, inputs.job.seed)
     search = Search.start(
         engine,
         inputs.base,
         train=inputs.dataset.split("train"),
-        val=inputs.rows("val"),
+        val=val,
         space=inputs.job.search_space,
         seed=inputs.job.seed,
     )
@@ -173,6 +184,8 @@ def _outcome(search: Search, engine: Engine, stop: StopReason) -> SearchOutcome:
         winner_cells=engine.matrix.cells(winner.candidate.id, search.val),
         baseline_cells=engine.matrix.cells(baseline.candidate.id, search.val),
         archive=search.archive,
+        log=search.log,
+        rows=search.val,
         stop_reason=stop,
         charged=engine.ledger.to_json(),
     )
