@@ -22,9 +22,9 @@ from tests.runtime.policies import make_policy
 BASE = make_policy()
 
 
-def make_rows(count: int, split: Any = "val") -> list[Row]:
+def make_rows(count: int, split: Any = "val", prefix: str = "r") -> list[Row]:
     return [
-        Row(f"r{index:03d}", {"ticket": f"t{index}"}, {"queue": "other"}, split)
+        Row(f"{prefix}{index:03d}", {"ticket": f"t{index}"}, {"queue": "other"}, split)
         for index in range(count)
     ]
 

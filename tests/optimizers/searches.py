@@ -81,7 +81,7 @@ def run(
         make_engine(runner, **limits),
         base or make_policy(),
         train=make_rows(4, "train") if train is None else train,
-        val=make_rows(rows),
+        val=make_rows(rows, prefix="v"),
         space=SearchSpace.model_validate(space),
         seed=seed,
     )
