@@ -131,8 +131,8 @@ class Watcher:
 
 
 def make_engine(runner: FakeRunner, *, concurrency: int = 4, **options: Any) -> Engine:
-    limits = {key: options.pop(key) for key in list(options) if key.startswith("max_")
-              and key != "max_error_rate"}  # fmt: skip
+    names = set(CompileBudget.model_fields)
+    limits = {key: options.pop(key) for key in list(options) if key in names}
     executor = options.pop("executor", None) or LocalExecutor(runner, concurrency)
     return Engine(executor, runner, Ledger(CompileBudget(**limits)), **options)
 
