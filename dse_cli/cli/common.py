@@ -122,8 +122,8 @@ def command(*, as_json: bool = False, quiet: bool = False) -> Iterator[Out]:
 
 
 def _fail(out: Out, error: DseError) -> NoReturn:
-    if isinstance(error, SpecError) or getattr(error, "diagnostics", None):
-        show_diagnostics(out, error.diagnostics)  # type: ignore[attr-defined]
+    if isinstance(error, SpecError) or error.diagnostics:
+        show_diagnostics(out, error.diagnostics)
     else:
         say(f"error: {error.message}", err=True)
         if isinstance(error, DivergenceError) and error.difference:
@@ -131,10 +131,10 @@ def _fail(out: Out, error: DseError) -> NoReturn:
         if error.hint:
             say(f"\nhint: {error.hint}", err=True)
     data: dict[str, Any] = {"message": error.message, "hint": error.hint}
-    if getattr(error, "diagnostics", None):
+    if error.diagnostics:
         from dse_cli.report.terminal_diagnostics import diagnostics_json
 
-        data["diagnostics"] = diagnostics_json(error.diagnostics)  # type: ignore[attr-defined]
+        data["diagnostics"] = diagnostics_json(error.diagnostics)
     if isinstance(error, DivergenceError):
         data |= {"path": error.path, "difference": error.difference}
     out.document(error.outcome, data)

@@ -51,10 +51,12 @@ class DseError(Exception):
     Attributes:
         message: one sentence, what is wrong.
         hint: what to do about it, or None.
+        diagnostics: places in files that are wrong; most errors have none.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
     outcome: ClassVar[str] = "error"
+    diagnostics: Sequence[Diagnostic] = ()
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

@@ -58,10 +58,8 @@ def or_weight_alone(schema: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [schema, {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_WEIGHT}]}
 
 
-class MetricConfig(Contract):
-    """Settings that every metric has; a bare number stands for ``{weight: number}``."""
-
-    weight: Weight
+class Weighted(Contract):
+    """Settings with a weight; a bare number stands for ``{weight: number}``."""
 
     @model_validator(mode="before")
     @classmethod
@@ -73,6 +71,12 @@ class MetricConfig(Contract):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         return or_weight_alone(handler(core_schema))
+
+
+class MetricConfig(Weighted):
+    """Settings that every metric has."""
+
+    weight: Weight
 
     @property
     def about(self) -> str | None:
@@ -96,7 +100,7 @@ class MetricConfig(Contract):
         return ()
 
 
-class FieldRule(Contract):
+class FieldRule(Weighted):
     """How one field of an object is compared, and how much it counts.
 
     Attributes:
@@ -109,17 +113,6 @@ class FieldRule(Contract):
     normalize: Items[Normalization] = ()
     abs_tolerance: Tolerance = 0.0
     rel_tolerance: Tolerance = 0.0
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_number(cls, value: Any) -> Any:
-        return weight_alone(value)
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return or_weight_alone(handler(core_schema))
 
 
 FieldRules = Annotated[dict[FieldPath, FieldRule], Field(min_length=1)]

@@ -173,7 +173,7 @@ def _guarded(
     except SpecError as error:
         findings.extend(error.diagnostics)
     except AlteredError as error:
-        findings.extend(getattr(error, "diagnostics", None) or [_plain(error, name)])
+        findings.extend(error.diagnostics or [_plain(error, name)])
     except DseError as error:
         findings.append(_plain(error, name))
 
