@@ -13,6 +13,8 @@ from typing import Any, Literal
 from dse_cli.canonical import canonical_text, sha256_of_text
 
 Role = Literal["system", "user", "assistant"]
+#: What is asked of a model besides an answer: ``embed``, the vector of the only message.
+Task = Literal["embed"]
 NANO: int = 1_000_000_000  #: nano-dollars in one dollar; money is counted in integers
 
 
@@ -73,6 +75,7 @@ class LmRequest:
         rollout: index of the sample; keeps several samples of one prompt apart.
         path: logical place of the call in the run; not part of :attr:`key`.
         timeout_s: hard limit for the whole call with its retries, or None; not part of :attr:`key`.
+        task: None asks for an answer, and is not spelled in the canonical request.
     """
 
     identity: ModelIdentity
@@ -82,6 +85,7 @@ class LmRequest:
     rollout: int = 0
     path: str = ""
     timeout_s: float | None = None
+    task: Task | None = None
     key: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -96,6 +100,7 @@ class LmRequest:
             "response_schema": self.response_schema,
             "rollout": self.rollout,
             "sampling": self.sampling.to_json(),
+            **({} if self.task is None else {"task": self.task}),
         }
 
     def _canonical_text(self) -> str:
@@ -103,10 +108,11 @@ class LmRequest:
         stable, last = self.messages[:-1], self.messages[-1:]
         messages = ",".join(part for part in (_spelled(stable), _messages_text(last)) if part)
         schema, rollout = canonical_text(self.response_schema), canonical_text(self.rollout)
+        task = "" if self.task is None else f',"task":{canonical_text(self.task)}'
         return (
             f'{{"messages":[{messages}],"model":{_identity_text(self.identity)},'
             f'"response_schema":{schema},"rollout":{rollout},'
-            f'"sampling":{_sampling_text(self.sampling)}}}'
+            f'"sampling":{_sampling_text(self.sampling)}{task}}}'
         )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from dse_cli.contracts.base import Contract, Items
+from dse_cli.contracts.base import Contract, Items, Sha256
 from dse_cli.contracts.prompt_ir import Demo, Text
 
 DecodeMode = Literal["strict_json", "jsonish", "native_schema"]
@@ -23,9 +23,30 @@ class InstructionParams(Contract):
     text: Text
 
 
-class FewShotParams(Contract):
-    """The demos that replace the authored ones, in the order in which they are shown."""
+class DemoSelector(Contract):
+    """Shows the demos of a pool that are most like the input, the most alike last.
 
+    Attributes:
+        k: demos shown.
+        embedder: resolved LiteLLM name of the model that embeds the input.
+        index: hash of the vectors of the pool; names the file under ``indexes/``.
+    """
+
+    id: Literal["knn.v1"]
+    k: Annotated[int, Field(ge=1, le=64)]
+    embedder: str
+    index: Sha256
+
+
+class FewShotParams(Contract):
+    """The demos that replace the authored ones, in the order in which they are shown.
+
+    Attributes:
+        selector: chooses among them for each input; all are shown when absent.
+        examples: the demos, or the pool that the selector chooses from, in full.
+    """
+
+    selector: DemoSelector | None = None
     examples: Items[Demo]
 
 

@@ -13,7 +13,10 @@ from dse_cli.contracts.base import Contract
 AliasName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,40}$")]
 
 #: Aliases that need no entry in ``dse.yaml``; see ``dse_cli.lm.embedded``.
-EMBEDDED_ALIASES: tuple[str, ...] = ("local", "local-plus")
+EMBEDDED_ALIASES: tuple[str, ...] = ("lexical-embed", "local", "local-plus")
+
+#: Those of them that embed texts and answer nothing.
+EMBEDDER_ALIASES: tuple[str, ...] = ("lexical-embed",)
 
 
 class ModelAlias(Contract):
@@ -144,6 +147,8 @@ class ProjectSpec(Contract):
             raise ValueError(
                 f"default_model {self.default_model!r} is not one of {', '.join(known)}"
             )
+        if self.default_model in EMBEDDER_ALIASES:
+            raise ValueError(f"default_model {self.default_model!r} embeds and answers nothing")
         return self
 
 

@@ -49,6 +49,13 @@ class SignatureDefaults(Contract):
     params: Params = Params()
     constraints: Constraints = Constraints()
 
+    @model_validator(mode="after")
+    def _selects_no_demos(self) -> SignatureDefaults:
+        few_shot = self.params.few_shot
+        if few_shot is not None and few_shot.selector is not None:
+            raise ValueError("a selector needs an index of its demos, which only a compile makes")
+        return self
+
 
 class ToolContract(Contract):
     """A tool the model may be offered: typed input, and where its code stands."""

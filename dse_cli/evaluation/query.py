@@ -19,9 +19,12 @@ class Query:
         value: its input.
         path: logical path, unique in the run.
         rollout: index of the sample; another rollout is another answer to the same question.
+        embedder: resolved model that embeds ``value`` instead, and the policy is not asked; the
+            prediction's output is then ``{"vector": ...}``, the text of the response.
     """
 
     policy: Policy
     value: Mapping[str, Any]
     path: str
     rollout: int = 0
+    embedder: str | None = None

@@ -12,7 +12,9 @@ from dse_cli.evaluation.judges.judging import JudgePanel, dearest_price
 from dse_cli.evaluation.ledger import Bound
 from dse_cli.evaluation.metric_result import Sample
 from dse_cli.evaluation.rewards.reward import Reward, ScoredOutput
+from dse_cli.runtime.demo_selection import embed_bound
 from dse_cli.runtime.direct import DirectPredictor
+from dse_cli.runtime.embedding import embedded
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
@@ -111,17 +113,26 @@ class SignatureRunner:
 
     async def answer(self, query: Query) -> Prediction:
         """Ask a policy that is not under search; outages are in the prediction, never raised."""
+        if query.embedder is not None:
+            identity = self._identify(query.embedder)
+            return await embedded(self._layer, identity, query.value, query.path)
         predictor = self._predictor(Candidate.of(query.policy))
         return await predictor.predict(query.value, path=query.path, rollout=query.rollout)
 
     def query_bound(self, query: Query) -> Bound:
         """Return what the answer cannot exceed; it is no metric call."""
+        if query.embedder is not None:
+            return self._embed_bound(query.embedder, embed_bound(query.value))
         candidate = Candidate.of(query.policy)
         predictor = self._predictor(candidate)
         tokens = predictor.token_bound(query.value)
         price = self._price(candidate)
         cost = None if tokens is None or price is None else tokens * price
         return Bound(0, predictor.call_bound(), tokens, cost)
+
+    def _embed_bound(self, embedder: str, tokens: int) -> Bound:
+        price = self._price_bound(embedder)
+        return Bound(0, 1, tokens, None if price is None else tokens * price)
 
     def _price(self, candidate: Candidate) -> int | None:
         """Return the price of a token of the dearest model that the candidate may call."""

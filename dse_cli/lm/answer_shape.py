@@ -41,9 +41,9 @@ def read_answer(body: Any, model: str) -> Answer:
     finish = choices[0].get("finish_reason")
     served = body.get("model")
     return Answer(
-        text=_sound(_text(message, model), model),
-        finish_reason=_sound(finish, model) if isinstance(finish, str) else "unknown",
-        served_model=_sound(served, model) if isinstance(served, str) else "",
+        text=sound_text(_text(message, model), model),
+        finish_reason=sound_text(finish, model) if isinstance(finish, str) else "unknown",
+        served_model=sound_text(served, model) if isinstance(served, str) else "",
         prompt_tokens=prompt,
         completion_tokens=completion,
         cached_tokens=cached,
@@ -55,12 +55,12 @@ def read_usage(usage: dict[str, Any]) -> tuple[int | None, int | None, int | Non
 
     Zero prompt and zero completion tokens is how some servers, and LiteLLM, spell "unknown".
     """
-    prompt = _count(usage.get("prompt_tokens"))
-    completion = _count(usage.get("completion_tokens"))
+    prompt = count_of(usage.get("prompt_tokens"))
+    completion = count_of(usage.get("completion_tokens"))
     if prompt == 0 and completion == 0:
         return None, None, None
     details = usage.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
+    cached = count_of(details.get("cached_tokens")) if isinstance(details, dict) else None
     return prompt, completion, cached
 
 
@@ -77,7 +77,7 @@ def _text(message: dict[str, Any], model: str) -> str:
     raise _odd(model, "its message has no text")
 
 
-def _sound(text: str, model: str) -> str:
+def sound_text(text: str, model: str) -> str:
     """Refuse lone surrogates: such a text has no UTF-8 form and cannot be stored."""
     try:
         text.encode()
@@ -86,7 +86,8 @@ def _sound(text: str, model: str) -> str:
     return text
 
 
-def _count(value: Any) -> int | None:
+def count_of(value: Any) -> int | None:
+    """Return a count that can be one, else None."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_COUNT:
         return value
     return None

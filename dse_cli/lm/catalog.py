@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dse_cli.contracts.errors import ModelUnavailableError, UsageError
 from dse_cli.contracts.lm import ModelIdentity
 from dse_cli.lm.embedded import EMBEDDED, embedded_limits, embedded_route, is_embedded
+from dse_cli.lm.lexical import LEXICAL, LEXICAL_ALIAS, LEXICAL_ROUTE, is_lexical
 from dse_cli.lm.routes import CallLimits, Route
 
 if TYPE_CHECKING:
@@ -42,11 +43,13 @@ class ModelCatalog:
         Raises:
             UsageError: no such alias.
         """
+        if alias == LEXICAL_ALIAS:
+            return LEXICAL.model
         if alias in EMBEDDED:
             return EMBEDDED[alias].identity.model
         if alias in self._aliases:
             return self._aliases[alias].model
-        known = ", ".join(sorted([*self._aliases, *EMBEDDED]))
+        known = ", ".join(sorted([*self._aliases, *EMBEDDED, LEXICAL_ALIAS]))
         raise UsageError(f"there is no model alias {alias!r}", hint=f"known aliases: {known}")
 
     def identify(self, model: str) -> ModelIdentity:
@@ -55,6 +58,8 @@ class ModelCatalog:
         Raises:
             ModelUnavailableError: the project does not say how to reach this model.
         """
+        if model == LEXICAL.model:
+            return LEXICAL
         for embedded in EMBEDDED.values():
             if embedded.identity.model == model:
                 return embedded.identity
@@ -62,6 +67,8 @@ class ModelCatalog:
 
     async def route(self, identity: ModelIdentity) -> Route:
         """Return the way to a model; an embedded one is fetched and started now."""
+        if is_lexical(identity):
+            return LEXICAL_ROUTE
         if is_embedded(identity):
             return await embedded_route(identity, progress=self._progress)
         alias = self._alias_of(identity.model)
@@ -78,13 +85,16 @@ class ModelCatalog:
 
     def limits(self, identity: ModelIdentity) -> CallLimits:
         """Return the limits of a model without starting anything."""
+        if is_lexical(identity):
+            return LEXICAL_ROUTE
         if is_embedded(identity):
             return embedded_limits(identity)
         return self._alias_of(identity.model)
 
     def price_bound(self, model: str) -> int | None:
         """Return the dearest nano-dollars per token of a model, None when no price is known."""
-        if is_embedded(self.identify(model)):
+        identity = self.identify(model)
+        if is_embedded(identity) or is_lexical(identity):
             return 0
         from dse_cli.lm.prices import price_of
 

@@ -78,7 +78,7 @@ class DirectWire:
 
         data = encode_body(plan, request)
         try:
-            async with self._pool().post(
+            async with self.pool().post(
                 plan.url, data=data, headers=plan.headers, proxy=plan.proxy, allow_redirects=False
             ) as response:
                 raw = await response.read()
@@ -91,7 +91,8 @@ class DirectWire:
             await self._session.close()
             self._session = None
 
-    def _pool(self) -> aiohttp.ClientSession:
+    def pool(self) -> aiohttp.ClientSession:
+        """Return the connections; they are opened on the first use."""
         if self._session is None:
             import aiohttp
 
@@ -100,7 +101,7 @@ class DirectWire:
                 connector=aiohttp.TCPConnector(limit=0, ssl=_tls()),
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,  # it would read ~/.netrc on each call; see _proxy
+                trust_env=False,  # it would read ~/.netrc on each call; see proxy_of
             )
         return self._session
 
@@ -110,6 +111,15 @@ def read_raw(route: Route, status: int, raw: bytes, headers: Any) -> Answer:
 
     Raises:
         ProviderError: an error status, or an answer of another shape.
+    """
+    return read_answer(read_json(route, status, raw, headers), route.litellm_model)
+
+
+def read_json(route: Route, status: int, raw: bytes, headers: Any) -> Any:
+    """Return the JSON of a good HTTP answer.
+
+    Raises:
+        ProviderError: an error status, or no JSON.
     """
     try:
         body = json.loads(raw)
@@ -123,7 +133,7 @@ def read_raw(route: Route, status: int, raw: bytes, headers: Any) -> Answer:
         raise from_status(route, status, raw[:2000].decode(errors="replace"), headers) from None
     if status != 200:
         raise from_status(route, status, said_in(body), headers)
-    return read_answer(body, route.litellm_model)
+    return body
 
 
 def encode_body(plan: WirePlan, request: LmRequest) -> bytes:
@@ -164,7 +174,7 @@ def make_plan(route: Route, request: LmRequest) -> WirePlan | None:
     # say, OPENAI_API_KEY to whatever `api_base` names.
     headers = config.validate_environment({}, model, [], params, {}, api_key=route.api_key)
     url = config.get_complete_url(route.api_base, route.api_key, model, params, {})
-    return WirePlan(url, headers, provider, model, params, extra_body, _proxy(url), config)
+    return WirePlan(url, headers, provider, model, params, extra_body, proxy_of(url), config)
 
 
 def openai_params(request: LmRequest) -> dict[str, Any]:
@@ -205,7 +215,7 @@ def _plain_config(litellm: Any, model: str, provider: str) -> Any:
     return config if reads_plainly and asks_plainly else None
 
 
-def _proxy(url: str) -> str | None:
+def proxy_of(url: str) -> str | None:
     """Return the proxy the environment names for a URL, never one for loopback."""
     from urllib.request import getproxies, proxy_bypass
 

@@ -17,12 +17,13 @@ from dse_cli.lm.cache_folder import (
 from dse_cli.lm.response_json import read_response
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from dse_cli.contracts.lm import LmRequest, LmResponse
     from dse_cli.lm.layer import Layer
 
-__all__ = ["CacheStats", "DiskCacheLayer", "cache_stats", "clear"]
+__all__ = ["CacheStats", "DiskCacheLayer", "cache_stats", "clear", "known_keys"]
 
 _log = logging.getLogger(__name__)
 
@@ -104,6 +105,25 @@ class DiskCacheLayer:
                     error,
                 )
         return self._cache
+
+
+def known_keys(folder: Path, keys: Iterable[str]) -> set[str]:
+    """Return which of some request keys a cache has an entry for; nothing is made or changed.
+
+    A cache that is not there, or that cannot be read, knows none.
+    """
+    if not folder.is_dir():
+        return set()
+    try:
+        cache = open_cache(folder)
+    except CacheUnreadableError:
+        return set()
+    try:
+        return {key for key in keys if key in cache}
+    except (sqlite3.Error, OSError):
+        return set()
+    finally:
+        cache.close()
 
 
 def encode_entry(key: str, response: LmResponse) -> str:

@@ -15,6 +15,11 @@ from dse_cli.contracts.errors import ModelUnavailableError
 _POISONED = frozenset({"1.82.7", "1.82.8"})
 
 
+#: Sent where an endpoint is explicit and no key is: otherwise LiteLLM would send that endpoint a
+#: key it finds in the environment.
+NO_KEY = "none"
+
+
 @cache
 def load_litellm() -> Any:
     """Import LiteLLM once, with its own look-ups, telemetry, retries and logging off.
@@ -32,6 +37,7 @@ def load_litellm() -> Any:
     module.telemetry = False
     module.suppress_debug_info = True
     module.num_retries = 0
+    module.DEFAULT_MAX_RETRIES = 0  # its embeddings take a zero that is given for "not given"
     module.drop_params = False  # a parameter that would have no effect is an error, not dropped
     # Said by Pydantic about LiteLLM's own types, to people who can do nothing about it.
     for about in (r".*`ReadOnly` qualifier", r"Pydantic serializer warnings"):

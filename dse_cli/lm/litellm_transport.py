@@ -9,16 +9,20 @@ from dse_cli.contracts.errors import ProviderError
 from dse_cli.contracts.lm import LmRequest, LmResponse, Usage
 from dse_cli.lm.answer_shape import Answer, read_answer
 from dse_cli.lm.direct_wire import DirectWire, openai_params
-from dse_cli.lm.litellm_library import load_litellm
+from dse_cli.lm.embedding import (
+    embed_directly,
+    embed_with_litellm,
+    refuse_embedder,
+    speaks_plainly,
+)
+from dse_cli.lm.lexical import lexical_response
+from dse_cli.lm.litellm_library import NO_KEY, load_litellm
 from dse_cli.lm.prices import FREE, price_of
 from dse_cli.lm.provider_errors import from_litellm
+from dse_cli.lm.vectors import vector_text
 
 if TYPE_CHECKING:
     from dse_cli.lm.routes import Route, Routes
-
-#: Sent where an endpoint is explicit and no key is: otherwise LiteLLM would send that endpoint a
-#: key it finds in the environment.
-_NO_KEY = "none"
 
 
 class LiteLlmTransport:
@@ -43,12 +47,17 @@ class LiteLlmTransport:
             ProviderError: it does not take a parameter of the request.
         """
         route = await self._routes.route(request.identity)
+        if route.in_process:
+            return
         await asyncio.to_thread(load_litellm)
-        if self._direct is not None:
+        if self._direct is not None and request.task is None:
             await asyncio.to_thread(self._direct.plan, route, request)
 
     async def complete(self, request: LmRequest) -> LmResponse:
         route = await self._routes.route(request.identity)
+        if request.task == "embed":
+            return await self._embed(route, request)
+        refuse_embedder(route)
         plan = self._direct.plan(route, request) if self._direct else None
         if self._direct is not None and plan is not None:
             answer = await self._direct.send(plan, route, request)
@@ -59,7 +68,23 @@ class LiteLlmTransport:
             text=answer.text,
             finish_reason=answer.finish_reason,
             served_model=answer.served_model,
-            usage=_usage(route, answer),
+            usage=_usage(
+                route, (answer.prompt_tokens, answer.completion_tokens, answer.cached_tokens)
+            ),
+        )
+
+    async def _embed(self, route: Route, request: LmRequest) -> LmResponse:
+        if route.in_process:
+            return lexical_response(request)
+        if self._direct is not None and speaks_plainly(route):
+            found = await embed_directly(self._direct.pool(), route, request)
+        else:
+            self._used_litellm_clients = True
+            found = await embed_with_litellm(route, request)
+        return LmResponse(
+            text=vector_text(found.vector),
+            served_model=found.served_model,
+            usage=_usage(route, found.usage),
         )
 
     async def aclose(self) -> None:
@@ -77,7 +102,7 @@ async def _acompletion(route: Route, request: LmRequest) -> Answer:
 
     arguments: dict[str, Any] = openai_params(request)
     if route.api_base is not None:
-        arguments |= {"api_base": route.api_base, "api_key": route.api_key or _NO_KEY}
+        arguments |= {"api_base": route.api_base, "api_key": route.api_key or NO_KEY}
     elif route.api_key is not None:
         arguments["api_key"] = route.api_key
     try:
@@ -97,12 +122,12 @@ async def _acompletion(route: Route, request: LmRequest) -> Answer:
     return read_answer(dump(), route.litellm_model)
 
 
-def _usage(route: Route, answer: Answer) -> Usage:
-    prompt, completion = answer.prompt_tokens, answer.completion_tokens
+def _usage(route: Route, counts: tuple[int | None, int | None, int | None]) -> Usage:
+    prompt, completion, cached = counts
     price = FREE if route.free else price_of(route.litellm_model)
     cost = None
     if route.free:
         cost = 0
     elif price is not None and prompt is not None and completion is not None:
-        cost = price.cost_nano_usd(prompt, completion, answer.cached_tokens or 0)
+        cost = price.cost_nano_usd(prompt, completion, cached or 0)
     return Usage(prompt, completion, cost)

@@ -24,6 +24,8 @@ def request_lines(request: LmRequest) -> list[str]:
     sampling = request.sampling.to_json()
     lines += [f"{key}: {value}" for key, value in sampling.items() if value is not None]
     lines.append(f"rollout: {request.rollout}")
+    if request.task is not None:
+        lines.append(f"task: {request.task}")
     if request.response_schema is not None:
         lines.append("response_schema:")
         pretty = json.dumps(request.response_schema, indent=2, sort_keys=True, ensure_ascii=False)

@@ -147,6 +147,7 @@ def call_to_json(path: str, call: Call, texts: dict[str, str]) -> dict[str, Any]
         "model": request.identity.to_json(),
         "response_schema": request.response_schema,
         "sampling": request.sampling.to_json(),
+        **({} if request.task is None else {"task": request.task}),
     }
     ended: dict[str, Any]
     if isinstance(outcome, CallFailure):

@@ -14,6 +14,7 @@ from dse_cli.contracts.lm import (
     Message,
     ModelIdentity,
     Sampling,
+    Task,
 )
 from dse_cli.lm.failures import read_failure
 from dse_cli.lm.response_json import read_response
@@ -111,6 +112,7 @@ def _read_call(entry: dict[str, Any], texts: dict[str, str], where: str) -> Call
             response_schema=settings["response_schema"],
             rollout=_of_type(entry["rollout"], int),
             path=_of_type(entry["path"], str),
+            task=_task(settings),
         )
         outcome: LmResponse | CallFailure
         if "error" in entry:
@@ -130,6 +132,14 @@ def _message(role: Any, content: str) -> Message:
     if role not in _ROLES:
         raise ValueError(f"unknown role {role!r}")
     return Message(role, content)
+
+
+def _task(settings: dict[str, Any]) -> Task | None:
+    if "task" not in settings:
+        return None
+    if settings["task"] != "embed":
+        raise ValueError(f"unknown task {settings['task']!r}")
+    return "embed"
 
 
 def _of_type(value: Any, kind: type[_T]) -> _T:

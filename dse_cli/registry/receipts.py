@@ -19,13 +19,14 @@ from dse_cli.registry.documents import load_contract, parse_contract, read_bytes
 from dse_cli.registry.findings import AlteredFileError, altered, as_altered
 from dse_cli.registry.json_text import json_file_bytes
 from dse_cli.registry.lookup import Candidate, find_one
-from dse_cli.registry.store import ARTIFACT_NAME, SignatureStore, file_names
+from dse_cli.registry.store import ARTIFACT_NAME, SignatureStore, file_names, index_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from dse_cli.contracts.artifact import CompiledArtifact
+    from dse_cli.contracts.demo_index import DemoIndex
     from dse_cli.contracts.diagnostic import Diagnostic
     from dse_cli.registry.documents import Loaded
 
@@ -75,6 +76,11 @@ def artifact_subject(artifact: CompiledArtifact) -> Resource:
     return resource(artifact.signature_id, data, compiled_id=artifact.compiled_id)
 
 
+def index_subject(index: DemoIndex) -> Resource:
+    """Return the receipt's second subject: the index of the winner's demos, where it has one."""
+    return resource(index_name(index.digest), json_file_bytes(index.to_json()))
+
+
 def run_byproducts(files: RunFiles) -> tuple[Resource, ...]:
     """Return the receipt's by-products: each file of the run under its name."""
     return tuple(resource(name, data) for name, data in sorted(files.by_name().items()))
@@ -89,13 +95,15 @@ def put_receipt(
     texts: bytes,
     report_md: bytes,
     artifact: CompiledArtifact,
+    index: DemoIndex | None = None,
 ) -> str:
-    """Write a run: transcript, report, artifact, and last the receipt that names them all.
+    """Write a run: transcript, report, index, artifact, and last the receipt that names them all.
 
     Args:
         run: ``sha256:...``, the artifact's ``provenance.run``.
         receipt: subject and by-products as :func:`artifact_subject` and :func:`run_byproducts`
             make them.
+        index: of the artifact's demos, where its params name one.
 
     Returns:
         The receipt's folder relative to the store, ``receipts/<run12>``.
@@ -115,11 +123,13 @@ def put_receipt(
     _raise(
         [
             *_byproduct_problems(loaded, files.by_name()),
-            *_subject_problems(loaded, digest, artifact),
+            *_subject_problems(loaded, digest, artifact, index),
         ]
     )
     for name, content in files.by_name().items():
         write_once(store.folder / folder / name, content)
+    if index is not None:
+        store.put_index(index)
     store.put_artifact(artifact)
     write_once(store.folder / folder / RECEIPT, data)
     return folder
@@ -146,7 +156,9 @@ def load_receipt(store: SignatureStore, written: str) -> LoadedRun:
     _raise(
         [
             *_byproduct_problems(loaded, files),
-            *_subject_problems(loaded, digest, stored.artifact),
+            *_subject_problems(
+                loaded, digest, stored.artifact, store.load_index(stored.artifact.params)
+            ),
         ]
     )
     return LoadedRun(loaded.value, files[CALLS], files[TEXTS])
@@ -242,10 +254,17 @@ def _byproduct_problems(
 
 
 def _subject_problems(
-    loaded: Loaded[CompileReceipt], digest: str, artifact: CompiledArtifact
+    loaded: Loaded[CompileReceipt],
+    digest: str,
+    artifact: CompiledArtifact,
+    index: DemoIndex | None,
 ) -> Iterator[Diagnostic]:
     receipt, place = loaded.value, loaded.document.diagnostic
-    if len(receipt.subject) != 1 or receipt.subject[0].digest.sha256 != digest:
+    expected = () if index is None else (index_subject(index),)
+    if receipt.subject[1:] != expected:
+        message = "the index of this run's demos is not the one the receipt names: one was altered"
+        yield place(("subject",), "receipt-subject", message)
+    elif not receipt.subject or receipt.subject[0].digest.sha256 != digest:
         message = "the artifact of this run is not the receipt's subject: one was altered"
         yield place(("subject",), "receipt-subject", message)
     elif receipt.subject[0].name != artifact.signature_id:

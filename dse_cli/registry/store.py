@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dse_cli.canonical import sha256_of_bytes, short
 from dse_cli.contracts.artifact import CompiledArtifact, compiled_id, params_hash
+from dse_cli.contracts.demo_index import DemoIndex, index_problem
 from dse_cli.contracts.errors import InfrastructureError, StaleError
 from dse_cli.registry.atomic import make_folder, write_once
 from dse_cli.registry.documents import load_contract, parse_contract
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dse_cli.contracts.diagnostic import Diagnostic
+    from dse_cli.contracts.params import Params
     from dse_cli.contracts.signature import Signature
     from dse_cli.registry.documents import Loaded
 
+INDEX_NAME: Final = re.compile(r"indexes/[0-9a-f]{12}\.json")
 ARTIFACT_NAME: Final = re.compile(r"compiled/([0-9a-f]{12})-([0-9a-f]{12})\.json")
 #: How long a command waits for another that is moving the pointer, in seconds.
 LOCK_TIMEOUT_S: Final = 30.0
@@ -152,7 +155,42 @@ class SignatureStore:
             raise altered(self.shown(name), "artifact-name", "this is not the name of an artifact")
         loaded = load_contract(self.folder / name, CompiledArtifact, name=self.shown(name))
         self._check(name, loaded)
+        self.load_index(loaded.value.params)
         return loaded
+
+    def put_index(self, index: DemoIndex) -> str:
+        """Write the index of a pool of demos once, and return its name in the store.
+
+        Raises:
+            AlteredError: the file exists with other bytes.
+            InfrastructureError: the system refuses to write.
+        """
+        name = index_name(index.digest)
+        write_once(self.folder / name, json_file_bytes(index.to_json()))
+        return name
+
+    def load_index(self, params: Params) -> DemoIndex | None:
+        """Read the index that params name, and hold it against them; None when they name none.
+
+        Raises:
+            AlteredError: missing, malformed, or not the index of these demos.
+        """
+        few_shot = params.few_shot
+        if few_shot is None or few_shot.selector is None:
+            return None
+        name = index_name(few_shot.selector.index)
+        loaded = load_contract(self.folder / name, DemoIndex, name=self.shown(name))
+        index = loaded.value
+        problem = index_problem(index, few_shot.selector, few_shot.examples)
+        if problem is None and loaded.digest != sha256_of_bytes(json_file_bytes(index.to_json())):
+            problem = "its bytes are not those that dse writes"
+        if problem is not None:
+            raise altered(self.shown(name), "demo-index", f"the index was altered: {problem}")
+        return index
+
+    def list_indexes(self) -> tuple[str, ...]:
+        """Return the names of all files beside the indexes, sorted; they are not read."""
+        return tuple(f"indexes/{name}" for name in file_names(self.folder / "indexes"))
 
     def load_artifact_for(self, name: str, signature: Signature) -> StoredArtifact:
         """Read an artifact that must fit the signature as it stands now.
@@ -204,6 +242,11 @@ class SignatureStore:
             )
         if problems:
             raise AlteredFileError([as_altered(problem) for problem in problems])
+
+
+def index_name(digest: str) -> str:
+    """Return the name in the store of the index with a digest."""
+    return f"indexes/{short(digest)}.json"
 
 
 def stale_parts(artifact: CompiledArtifact, signature: Signature) -> list[str]:

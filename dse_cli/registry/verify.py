@@ -13,7 +13,14 @@ from dse_cli.registry.history import read_history
 from dse_cli.registry.leftovers import empty_runs, temporary_files
 from dse_cli.registry.pointer import disagreement, interrupted, read_active
 from dse_cli.registry.receipts import RECEIPT, list_runs, load_receipt, run_of_artifact
-from dse_cli.registry.store import ARTIFACT_NAME, file_names, stale_parts, stale_sentence
+from dse_cli.registry.store import (
+    ARTIFACT_NAME,
+    INDEX_NAME,
+    file_names,
+    index_name,
+    stale_parts,
+    stale_sentence,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,10 +45,11 @@ def verify_store(
 
     Args:
         signature: as it stands now; None when its file is wrong, then staleness is not judged.
-        pins: where artifacts are pinned as judges, ``FILE:LINE`` by name.
+        pins: where jobs pin artifacts, ``FILE:LINE`` by name.
     """
     check = _Check(store)
     artifacts = check.artifacts()
+    check.indexes(artifacts)
     pointer, pointer_reads = check.tried("active.yaml", partial(read_active, store))
     history, history_reads = check.tried("history", partial(read_history, store))
     if pointer:
@@ -94,6 +102,22 @@ class _Check:
             if stored:
                 loaded[name] = stored
         return loaded
+
+    def indexes(self, artifacts: Artifacts) -> None:
+        """Every index is named by an artifact; its content was held against it with that one."""
+        names, _ = self.tried("indexes", self.store.list_indexes)
+        used = set()
+        for stored in artifacts.values():
+            few_shot = stored.artifact.params.few_shot
+            if few_shot is not None and few_shot.selector is not None:
+                used.add(index_name(few_shot.selector.index))
+        for name in names or ():
+            if INDEX_NAME.fullmatch(name) is None:
+                self._stranger(name)
+            elif name not in used and len(artifacts) == len(self.artifact_names):
+                message = "no artifact uses this index of demos"
+                hint = "delete it, or restore the artifact from git"
+                self._note(name, "unused-index", message, hint, severity="warning")
 
     def formatting(self, pointer: ActivePointer) -> None:
         """Warn when ``active.yaml`` says the right thing in other bytes than DSE writes."""
@@ -158,7 +182,7 @@ class _Check:
                 hint += " and promote the result"
                 self.found.append(self._stale(self._signature_file, message, hint, "error"))
             if name in pins:
-                message = f"a pinned judge is stale: {what} ({self.store.shown(name)})"
+                message = f"a pinned artifact is stale: {what} ({self.store.shown(name)})"
                 hint = f"{hint}, then put the new id at {pins[name]}, which pins this one"
                 self.found.append(self._stale(self._signature_file, message, hint, "warning"))
             if not is_active and name not in pins:

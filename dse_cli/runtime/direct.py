@@ -14,8 +14,9 @@ from dse_cli.contracts.lm import NANO, LmRequest, LmResponse, Message, ModelIden
 from dse_cli.contracts.prompt_ir import ToolPolicyBlock
 from dse_cli.project.suggest import did_you_mean
 from dse_cli.runtime.decode import PROBLEM_CHARS, Decoded, DecodeFailure, decode
+from dse_cli.runtime.demo_selection import DemoSelection, embed_bound, embed_request
 from dse_cli.runtime.prediction import Prediction, UsageTally
-from dse_cli.runtime.render import prepare
+from dse_cli.runtime.render import PreparedPrompt, prepare
 
 if TYPE_CHECKING:
     from dse_cli.contracts.signature import Signature
@@ -71,20 +72,29 @@ class DirectPredictor:
         self.policy = policy
         self._layer = layer
         self._clock = clock
+        selector = policy.selector
+        self._selection = None if selector is None else DemoSelection(policy, selector)
         self._prompt = prepare(policy)
         self._checker = policy.signature.output_checker
         self._schema = (
             policy.signature.output_schema if policy.decode.mode == "native_schema" else None
         )
         self._identity = {role: identify(self._model(role)) for role in ("main", "repair")}
+        self._embedder = None if selector is None else identify(selector.embedder)
         self._sampling = {
             "main": policy.sampling("main"),
             "repair": policy.sampling("repair"),
         }
         schema_bytes = 0 if self._schema is None else len(canonical_bytes(self._schema))
         self._prefix_bytes = schema_bytes + sum(
-            len(message.content.encode()) + MESSAGE_OVERHEAD for message in self._prompt.prefix
+            len(message.content.encode()) + MESSAGE_OVERHEAD for message in self._longest_prefix()
         )
+
+    def _longest_prefix(self) -> tuple[Message, ...]:
+        """Return the stable messages, with the longest demos where they are chosen by input."""
+        if self._selection is None:
+            return self._prompt.prefix
+        return prepare(self.policy, self._selection.longest()).prefix
 
     def _model(self, role: ModelRole) -> str:
         name = self.policy.model(role).model
@@ -110,10 +120,11 @@ class DirectPredictor:
         prompt = self._prefix_bytes + len(canonical_bytes(value)) + more_bytes + MESSAGE_OVERHEAD
         answer = BYTES_PER_TOKEN * max(cap, repair_cap)
         again = answer + REPAIR_BYTES + 2 * MESSAGE_OVERHEAD
-        repairs = self.call_bound() - 1
+        embedding = 0 if self._selection is None else embed_bound(value, more_bytes)
+        repairs = self.call_bound() - 1 - self._embeddings
         if repairs < 0:
-            return 0
-        return (prompt + cap) + repairs * (prompt + again * repairs + repair_cap)
+            return embedding if self.call_bound() else 0
+        return embedding + (prompt + cap) + repairs * (prompt + again * repairs + repair_cap)
 
     def answer_bound(self) -> int | None:
         """Return the bytes of an output, at four a token, or None when answers are unbounded."""
@@ -124,8 +135,13 @@ class DirectPredictor:
     def call_bound(self) -> int:
         """Return the most model calls one prediction can make."""
         limit = self.policy.budgets.max_lm_calls
-        worst = 1 + self.policy.decode.max_repairs
+        worst = self._embeddings + 1 + self.policy.decode.max_repairs
         return worst if limit is None else min(worst, limit)
+
+    @property
+    def _embeddings(self) -> int:
+        """How often an input is embedded."""
+        return 0 if self._selection is None else 1
 
     async def predict(
         self,
@@ -183,7 +199,8 @@ class DirectPredictor:
         tally: UsageTally,
         deadline: _Deadline,
     ) -> tuple[str, Decoded | DecodeFailure]:
-        messages = self._prompt.messages(value)
+        prompt = await self._prompt_for(value, path, tally, deadline)
+        messages = prompt.messages(value)
         role: ModelRole = "main"
         for attempt in range(1 + self.policy.decode.max_repairs):
             request = self._request(messages, role, f"{path}/attempt={attempt}", rollout, deadline)
@@ -204,6 +221,16 @@ class DirectPredictor:
                 break
         return response.text, result
 
+    async def _prompt_for(
+        self, value: Mapping[str, Any], path: str, tally: UsageTally, deadline: _Deadline
+    ) -> PreparedPrompt:
+        """Return the stable prompt, with the demos of this input where they are chosen by it."""
+        if self._selection is None or self._embedder is None:
+            return self._prompt
+        request = embed_request(self._embedder, value, f"{path}/step=embed", deadline.limit_s)
+        response = await self._charged_call(request, tally)
+        return prepare(self.policy, self._selection.nearest(response))
+
     def _may_repair(self, attempt: int, tally: UsageTally) -> bool:
         # With no call left the answer stays what it is, a decode failure: the policy's own fault.
         limit = self.policy.budgets.max_lm_calls
@@ -216,7 +243,7 @@ class DirectPredictor:
             raise _PolicyBudgetError(f"max_lm_calls = {budgets.max_lm_calls} is used up")
         tally.asked()
         response = await self._layer.complete(request)
-        tally.add(request.key, response)
+        tally.add(request.key, response, is_answer=request.task is None)
         if budgets.max_output_chars is not None and tally.output_chars > budgets.max_output_chars:
             raise _PolicyBudgetError(
                 f"{tally.output_chars} output characters, max_output_chars = "
@@ -248,7 +275,8 @@ class DirectPredictor:
         deadline: _Deadline,
     ) -> LmRequest:
         remaining = deadline.limit_s
-        if remaining is not None and role == "repair":
+        is_first = role == "main" and self._selection is None
+        if remaining is not None and not is_first:
             # Only now: the first call gets the limit itself, so that equal calls can be shared.
             remaining = max(0.0, deadline.at - self._clock())
         return LmRequest(

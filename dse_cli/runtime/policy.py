@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,10 @@ from dse_cli.contracts.params import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dse_cli.contracts.demo_index import DemoIndex
+    from dse_cli.contracts.params import DemoSelector
     from dse_cli.contracts.prompt_ir import Demo
     from dse_cli.contracts.signature import Signature
 
@@ -43,10 +47,13 @@ class Policy:
     Attributes:
         signature: the contract.
         params: resolved; ``params.model.model`` is a LiteLLM name.
+        index: the vectors that ``params.few_shot.selector`` names by their hash; they follow from
+            that hash and so are no part of the policy's own. None where there is no selector.
     """
 
     signature: Signature
     params: Params
+    index: DemoIndex | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def hashes(self) -> dict[str, str]:
@@ -67,6 +74,12 @@ class Policy:
     def demos(self) -> tuple[Demo, ...]:
         over = self.params.few_shot
         return self.signature.authored_demos if over is None else over.examples
+
+    @cached_property
+    def selector(self) -> DemoSelector | None:
+        """What chooses among the demos for each input; None when all of them are shown."""
+        over = self.params.few_shot
+        return None if over is None else over.selector
 
     @cached_property
     def decode(self) -> DecodeParams:
@@ -98,9 +111,23 @@ class Policy:
             max_tokens=min(known) if known else None,
         )
 
+    @cached_property
+    def models(self) -> tuple[str, ...]:
+        """Resolved names of the models that it may call, sorted."""
+        names = {self.model("main").model, self.model("repair").model}
+        if self.selector is not None:
+            names.add(self.selector.embedder)
+        return tuple(sorted(name for name in names if name is not None))
+
     def patched(self, patch: dict[str, Any]) -> Policy:
         """Return a new policy with ``patch`` laid over the params; this one is never changed."""
-        return _policy(self.signature, merge(self.params.to_json(), patch))
+        return _policy(self.signature, merge(self.params.to_json(), patch), self.index)
+
+    def selecting(self, demos: Sequence[Demo], k: int, index: DemoIndex) -> Policy:
+        """Return a new policy that shows the ``k`` of these demos that are nearest to the input."""
+        selector = {"id": "knn.v1", "k": k, "embedder": index.embedder, "index": index.digest}
+        few_shot = {"examples": [demo.to_json() for demo in demos], "selector": selector}
+        return _policy(self.signature, merge(self.params.to_json(), {"few_shot": few_shot}), index)
 
 
 def authored_policy(signature: Signature, *, model: str, repair_model: str | None = None) -> Policy:
@@ -119,7 +146,7 @@ def authored_policy(signature: Signature, *, model: str, repair_model: str | Non
     return _policy(signature, params)
 
 
-def _policy(signature: Signature, params: dict[str, Any]) -> Policy:
+def _policy(signature: Signature, params: dict[str, Any], index: DemoIndex | None = None) -> Policy:
     """Return a policy whose params are in their one normal form.
 
     What decides nothing must not change the id (law 2), so a null, which means "not set" once all
@@ -128,6 +155,11 @@ def _policy(signature: Signature, params: dict[str, Any]) -> Policy:
     """
     cap = signature.spec.defaults.constraints.max_tokens
     normal = {name: value for name, value in params.items() if value is not None}
+    few_shot = normal.get("few_shot")
+    if isinstance(few_shot, dict):
+        normal["few_shot"] = {
+            key: item for key, item in few_shot.items() if (key, item) != ("selector", None)
+        }
     for name in normal.keys() - {"instruction", "few_shot", "model_roles"}:
         normal[name] = _without_nulls(normal[name])
     if cap is not None:
@@ -143,7 +175,9 @@ def _policy(signature: Signature, params: dict[str, Any]) -> Policy:
         normal["model_roles"] = kept
     # An unknown section stays, empty or not: the contract refuses it.
     written = {name: value for name, value in normal.items() if value or name not in _SECTIONS}
-    return Policy(signature, Params.model_validate(written))
+    made = Params.model_validate(written)
+    selects = made.few_shot is not None and made.few_shot.selector is not None
+    return Policy(signature, made, index if selects else None)
 
 
 def _without_nulls(section: Any) -> Any:

@@ -59,15 +59,21 @@ class UsageTally:
         """Count a call that is about to be made."""
         self.lm_calls += 1
 
-    def add(self, key: str, response: LmResponse) -> None:
-        """Add what an answered call used."""
+    def add(self, key: str, response: LmResponse, *, is_answer: bool = True) -> None:
+        """Add what a call used.
+
+        Args:
+            is_answer: False for an embedding, whose text is no output and whose model is not the
+                one that answers.
+        """
         self.prompt_tokens = _plus(self.prompt_tokens, response.usage.prompt_tokens)
         self.completion_tokens = _plus(self.completion_tokens, response.usage.completion_tokens)
         self.cost_nano_usd = _plus(self.cost_nano_usd, response.usage.cost_nano_usd)
         self.latency_ms = _plus(self.latency_ms, response.latency_ms)
-        self.output_chars += len(response.text)
         self.request_keys.append(key)
-        self.served_model = response.served_model
+        if is_answer:
+            self.output_chars += len(response.text)
+            self.served_model = response.served_model
         self.scripted = self.scripted or response.scripted
 
     @property

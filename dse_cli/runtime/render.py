@@ -8,7 +8,7 @@ data stays data, it cannot open a new role or end a section.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from dse_cli.contracts.prompt_ir import (
 )
 
 if TYPE_CHECKING:
+    from dse_cli.contracts.prompt_ir import Demo
     from dse_cli.runtime.policy import Policy
 
 SCHEMA_FORMAT = "Answer with one JSON object that fits this JSON Schema, and nothing else:"
@@ -51,27 +52,34 @@ class PreparedPrompt:
         return (*self.prefix, Message("user", canonical_text(value)))
 
 
-def prepare(policy: Policy) -> PreparedPrompt:
-    """Render the stable part of a policy's prompt."""
-    sections = [text for text in _system_sections(policy) if text]
+def prepare(policy: Policy, demos: Sequence[Demo] | None = None) -> PreparedPrompt:
+    """Render the stable part of a policy's prompt.
+
+    Args:
+        demos: what is shown; the policy's own when omitted, or none where they are chosen for
+            each input.
+    """
+    if demos is None:
+        demos = policy.demos if policy.selector is None else ()
+    sections = [text for text in _system_sections(policy, demos) if text]
     prefix = [Message("system", "\n\n".join(sections))] if sections else []
     if policy.render.demos == "turns":
-        for demo in policy.demos:
+        for demo in demos:
             prefix.append(Message("user", canonical_text(demo.input)))
             prefix.append(Message("assistant", canonical_text(demo.output)))
     return PreparedPrompt(tuple(prefix))
 
 
-def _system_sections(policy: Policy) -> Iterator[str]:
+def _system_sections(policy: Policy, demos: Sequence[Demo]) -> Iterator[str]:
     shown_demos = False
     for block in policy.signature.spec.prompt:
         if isinstance(block, FewShotBlock):
             shown_demos = True
-            yield _demo_section(policy)
+            yield _demo_section(policy, demos)
         else:
             yield _section(policy, block)
     if not shown_demos:
-        yield _demo_section(policy)
+        yield _demo_section(policy, demos)
 
 
 def _section(policy: Policy, block: Block) -> str:
@@ -92,13 +100,13 @@ def _section(policy: Policy, block: Block) -> str:
         case OutputFormatBlock():
             return JSON_FORMAT
         case FewShotBlock():
-            return _demo_section(policy)
+            raise ValueError("the demos are a section of their own")
 
 
-def _demo_section(policy: Policy) -> str:
-    if policy.render.demos != "section" or not policy.demos:
+def _demo_section(policy: Policy, demos: Sequence[Demo]) -> str:
+    if policy.render.demos != "section" or not demos:
         return ""
-    lines = [canonical_text({"input": demo.input, "output": demo.output}) for demo in policy.demos]
+    lines = [canonical_text({"input": demo.input, "output": demo.output}) for demo in demos]
     return "\n".join([DEMOS_HEADING, *lines])
 
 

@@ -28,6 +28,7 @@ REQUESTS = st.builds(
     ),
     response_schema=st.none() | st.dictionaries(TEXT, TEXT, max_size=3),
     rollout=st.integers(0, 9),
+    task=st.none() | st.just("embed"),
 )
 
 

@@ -52,6 +52,18 @@ def answer(text: str | None, **changes: Any) -> Reply:
     return Reply(json.dumps(body).encode())
 
 
+def embedding(values: Any, **changes: Any) -> Reply:
+    """An answer of ``/embeddings`` to one text; ``changes`` as in :func:`answer`."""
+    body: dict[str, Any] = {
+        "object": "list",
+        "model": "served-embedder",
+        "data": [{"object": "embedding", "index": 0, "embedding": values}],
+        "usage": {"prompt_tokens": 4, "total_tokens": 4},
+    }
+    body |= changes
+    return Reply(json.dumps({k: v for k, v in body.items() if v is not None}).encode())
+
+
 def failure(status: int, message: str = "no", code: str | None = None, **headers: str) -> Reply:
     """An error in OpenAI's shape; header names are given with underscores."""
     error = {"message": message, "type": "error", "code": code}

@@ -68,13 +68,13 @@ def test_a_stale_artifact_warns_and_a_stale_active_policy_is_an_error(full: Proj
     assert artifact_path(full, "two\nlines").name in active.message, "which one is in the message"
 
 
-def test_a_stale_judge_that_a_job_pins_is_not_to_be_deleted(full: Project) -> None:
+def test_a_stale_artifact_that_a_job_pins_is_not_to_be_deleted(full: Project) -> None:
     name = full.store.artifact_name(make_artifact("one\nline"))
     pins = {name: "signatures/reply/compile.yaml:9"}
     found = verify_store(full.store, make_signature(output={"queue": "string"}), pins)
     (judge,) = [one for one in found if one.severity == "warning"]
     assert judge.file.endswith("/signature.yaml")
-    assert judge.message.startswith("a pinned judge is stale: ")
+    assert judge.message.startswith("a pinned artifact is stale: ")
     assert judge.hint is not None
     assert "put the new id at signatures/reply/compile.yaml:9" in judge.hint
     assert "delete" not in judge.hint

@@ -127,8 +127,10 @@ class JudgePanel:
 def dearest_price(policy: Policy, price_bound: Callable[[str], int | None]) -> int | None:
     """Return the price of a token of the dearest model that a policy may call; None if unknown."""
     roles: tuple[ModelRole, ...] = ("main", "repair")
-    names = sorted({policy.model(role).model or "" for role in roles})
-    prices = [price_bound(name) for name in names]
+    names = {policy.model(role).model or "" for role in roles}
+    if policy.selector is not None:
+        names.add(policy.selector.embedder)
+    prices = [price_bound(name) for name in sorted(names)]
     known = [price for price in prices if price is not None]
     return max(known) if len(known) == len(prices) else None
 
