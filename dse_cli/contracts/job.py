@@ -22,12 +22,14 @@ class JobModels(Contract):
         repair: mends answers that do not decode; the main model when absent.
         proposer: answers the meta-signatures of the optimizer; the main model when absent.
         teacher: makes bootstrapped demos; the main model when absent.
+        embedder: embeds inputs, for optimizers that select demos by likeness.
     """
 
     main: str
     repair: str | None = None
     proposer: str | None = None
     teacher: str | None = None
+    embedder: str | None = None
 
 
 class InstructionVariant(Contract):

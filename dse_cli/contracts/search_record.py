@@ -15,8 +15,9 @@ class ProposalRecord(Contract):
         path: logical path of the call in the transcript.
         meta: which meta-signature was asked.
         outcome: ``used``; ``duplicate`` of a text that the search has; ``junk``, an answer that
-            does not decode or is empty; ``no_budget`` when it was not asked, because the
-            proposer's share of the budget would not cover it.
+            does not decode, is empty or echoes the question's own prompt; ``outage`` when no
+            answer came; ``no_budget`` when it was not asked, because the proposer's share of the
+            budget would not cover it.
         note: what was asked for, in a few words (``tip creative, demo set 3``).
         text: what was proposed, as used; None when nothing was.
         candidate: candidate that was made of it, when one was.
@@ -24,7 +25,7 @@ class ProposalRecord(Contract):
 
     path: str
     meta: MetaName
-    outcome: Literal["used", "duplicate", "junk", "no_budget"]
+    outcome: Literal["used", "duplicate", "junk", "outage", "no_budget"]
     note: str = ""
     text: str | None = None
     candidate: Sha256 | None = None

@@ -16,11 +16,11 @@ from dse_cli.project.yaml_document import load_yaml
 from dse_cli.registry.store import SignatureStore, file_names
 from dse_cli.registry.verify import verify_store
 from dse_cli.runtime.direct import refuse_tools
+from dse_cli.workflows.checks.artifact_pins import artifact_pins
 from dse_cli.workflows.checks.canary_checks import canary_findings
 from dse_cli.workflows.checks.gate_records import gate_record_findings
 from dse_cli.workflows.checks.holdout_size import holdout_findings, no_holdout
 from dse_cli.workflows.checks.ignored import unignored_local_folder
-from dse_cli.workflows.checks.judge_pins import judge_pins
 from dse_cli.workflows.checks.stale import JobsOfNow, stale_findings
 from dse_cli.workflows.compiles.compile_search import find_optimizer, known_optimizer
 
@@ -140,7 +140,7 @@ def _check_dataset(project: Project, name: str) -> None:
 def _check_stores(jobs: JobsOfNow) -> list[Diagnostic]:
     project = jobs.project
     findings: list[Diagnostic] = []
-    signatures, pins = set(project.signature_names()), judge_pins(project)
+    signatures, pins = set(project.signature_names()), artifact_pins(project)
     for name in file_names(project.paths.artifacts):
         store = SignatureStore(project.paths.artifact(name), project.paths.locks)
         if not store.folder.is_dir():

@@ -89,7 +89,7 @@ def stale_findings(
     """Return what is stale in a store; what cannot be read is reported elsewhere.
 
     Args:
-        pins: where artifacts are pinned as judges, ``FILE:LINE`` by name.
+        pins: where jobs pin artifacts, ``FILE:LINE`` by name.
     """
     try:
         active, history = active_policy(store, signature), read_history(store)
@@ -144,7 +144,7 @@ def _waiting_findings(
 ) -> list[Diagnostic]:
     """Return one warning for the artifacts that could be promoted and were measured elsewhere.
 
-    A pinned judge is in use, so it has a warning of its own.
+    What a job pins is in use, so it has a warning of its own.
     """
     known = {
         record.target.artifact
@@ -181,7 +181,7 @@ def _waiting_findings(
 
 
 def _pinned_finding(store: SignatureStore, name: str, place: str) -> Diagnostic:
-    message = "this judge was measured on other rows than its dataset has now"
+    message = "this pinned artifact was measured on other rows than its dataset has now"
     hint = f"run 'dse compile {store.name}', then put the new id at {place}, which pins this one"
     return _diagnostic(store.shown(name), 0, "stale-rows", message, hint, warning=True)
 

@@ -8,10 +8,13 @@ stayed, only that some of them changed is known.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
 
 from dse_cli.contracts.dataset import CsvFile, rows_hash
 from dse_cli.contracts.diagnostic import Diagnostic
+from dse_cli.optimizers.registry import OPTIMIZERS
 from dse_cli.project.specs import load_dataset_spec
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from dse_cli.contracts.artifact import CompiledArtifact
     from dse_cli.contracts.dataset import Row, Split
     from dse_cli.contracts.history import GateEvidence
+    from dse_cli.contracts.prompt_ir import Demo
     from dse_cli.workflows.inputs import JobInputs
 
 #: Rows that one finding names.
@@ -58,7 +62,10 @@ class RowChecks:
         dataset = self.inputs.dataset
         if artifact.provenance.dataset_revision == dataset.revision:
             return []
-        found = [*self._measured("val", artifact.evaluation.rows, artifact.provenance.split_hash)]
+        found: list[Diagnostic] = []
+        if rows_hash(self._selected(artifact)) != artifact.provenance.split_hash:
+            rows = artifact.evaluation.rows
+            found += self._measured("val", rows, artifact.provenance.split_hash)
         if gate is not None:
             found += self._measured("holdout", gate.candidate.rows, gate.split_hash)
         if train_hash is not None and rows_hash(dataset.split("train")) != train_hash:
@@ -67,6 +74,18 @@ class RowChecks:
             message = f"the dataset {dataset.id} changed since the active policy was compiled"
             found = [self._finding(self.files, message)]
         return found
+
+    def _selected(self, artifact: CompiledArtifact) -> tuple[Row, ...]:
+        """Return the rows of val that the optimizer would select on now; it may draw some."""
+        val = self.inputs.dataset.split("val")
+        registered = OPTIMIZERS.get(artifact.optimizer.id)
+        if registered is None:
+            return val
+        try:
+            config = registered.parse(artifact.optimizer.config)
+        except ValidationError:  # settings of another version of the optimizer
+            return val
+        return tuple(registered.optimizer.selection(val, config, artifact.provenance.seed))
 
     @property
     def files(self) -> Place:
@@ -116,13 +135,13 @@ class RowChecks:
         """Yield what became of the demos that the policy shows, or that the split changed."""
         train = {row.id: row for row in self.inputs.dataset.split("train")}
         shown = artifact.params.few_shot.examples if artifact.params.few_shot else ()
-        demos = {demo.id: demo for demo in shown if demo.source == "train"}
+        demos = {demo.id: demo for demo in shown if demo.source != "authored"}
         gone = sorted(demos.keys() - train.keys())
         edited = [
             row
             for name, demo in sorted(demos.items())
             if (row := train.get(name)) is not None
-            and (row.input, row.expected) != (demo.input, demo.output)
+            and (row.input != demo.input or row.expected != _label(demo, row))
         ]
         if gone:
             message = f"{_rows(gone)} that the active policy shows as "
@@ -141,6 +160,11 @@ class RowChecks:
         return Diagnostic(
             place.file, place.line, 0, "stale-rows", message, self.hint, outcome="stale"
         )
+
+
+def _label(demo: Demo, row: Row) -> Any:
+    """Return the label that a demo shows; one that a policy answered shows none."""
+    return row.expected if demo.source == "bootstrapped" else demo.output
 
 
 def _place(row: Row) -> Place:

@@ -1,4 +1,4 @@
-"""Which artifacts are pinned as judges, and where: a judge is in use without ever being active."""
+"""Which artifacts jobs pin, and where: a pinned judge or proposer is in use, never active."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from dse_cli.project.specs import load_job
 from dse_cli.registry.store import SignatureStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dse_cli.contracts.job import CompileJob
+    from dse_cli.project.document import Loc
     from dse_cli.project.project import Project
 
 
-def judge_pins(project: Project) -> dict[str, dict[str, str]]:
-    """Return by folder of the judge and name of its artifact where a job's reward pins it.
+def artifact_pins(project: Project) -> dict[str, dict[str, str]]:
+    """Return by folder of a signature and name of its artifact where a job pins it.
 
     A place is ``signatures/reply/compile.yaml:12``; of several the first. A job or a pin that does
     not read is said by who checks that.
@@ -28,20 +32,28 @@ def judge_pins(project: Project) -> dict[str, dict[str, str]]:
                 job, document = load_job(project, name, variant)
             except DseError:
                 continue
-            for index, signal in enumerate(job.reward.signals):
-                kind, config = signal_config(signal)
-                if not isinstance(config, Judge | PairwiseJudge) or config.artifact is None:
-                    continue
-                found = _pinned(project, config.signature, config.artifact)
+            for loc, signature, artifact in _pins_of(job):
+                found = _pinned(project, signature, artifact)
                 if found is not None:
-                    loc = ("reward", "signals", index, kind, "artifact")
                     place = f"{document.name}:{document.position(loc)[0]}"
                     pins.setdefault(found[0], {}).setdefault(found[1], place)
     return pins
 
 
+def _pins_of(job: CompileJob) -> Iterator[tuple[Loc, str, str]]:
+    """Yield where a job pins an artifact: its judges, then its meta-signatures."""
+    for index, signal in enumerate(job.reward.signals):
+        kind, config = signal_config(signal)
+        if isinstance(config, Judge | PairwiseJudge) and config.artifact is not None:
+            loc = ("reward", "signals", index, kind, "artifact")
+            yield loc, config.signature, config.artifact
+    for name, override in sorted(job.meta.items()):
+        if override.artifact is not None:
+            yield ("meta", name, "artifact"), override.signature, override.artifact
+
+
 def _pinned(project: Project, signature: str, artifact: str) -> tuple[str, str] | None:
-    """Return the folder of the judge and the name of its artifact; None when there is none."""
+    """Return the folder of a signature and the name of its artifact; None when there is none."""
     try:
         folder = resolve_reference(signature, project.signature_ids, what="signature")
         store = SignatureStore(project.paths.artifact(folder), project.paths.locks)

@@ -1,14 +1,23 @@
-"""A judge that a job pins is in use, although it never was active."""
+"""A judge or a proposer that a job pins is in use, although it never was active."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from dse_cli.project.project import Project
+from dse_cli.workflows.checks.artifact_pins import artifact_pins
 from dse_cli.workflows.checks.check import check_project
-from dse_cli.workflows.checks.judge_pins import judge_pins
 from tests.workflows.court import COMPILE, with_judges
 from tests.workflows.desk import edit
+from tests.workflows.proposals.studio import (
+    JOB,
+    add_proposer,
+    compile_one,
+    line_of,
+    make_studio,
+    override,
+    studio_model,
+)
 
 
 def artifact_lines(project: Project) -> list[int]:
@@ -18,7 +27,7 @@ def artifact_lines(project: Project) -> list[int]:
 
 def test_every_pin_has_its_file_and_line(tmp_path: Path) -> None:
     project = Project.open(root=with_judges(tmp_path).root)
-    pins = judge_pins(project)
+    pins = artifact_pins(project)
     assert sorted(pins) == ["duel", "grader"]
     places = [place for found in pins.values() for place in found.values()]
     assert sorted(places) == sorted(f"{COMPILE}:{line}" for line in artifact_lines(project))
@@ -47,3 +56,17 @@ def test_a_changed_judge_says_where_its_new_id_belongs(tmp_path: Path) -> None:
     assert hints["stale"][0] == "signatures/grader/signature.yaml"
     assert place in hints["stale"][2]
     assert not any("delete" in (one.hint or "") for one in found)
+
+
+def test_changed_rows_of_a_pinned_proposer_name_the_line_of_its_pin(tmp_path: Path) -> None:
+    project = make_studio(tmp_path)
+    add_proposer(project)
+    pinned = compile_one(project, studio_model(), "my-proposer").outputs.artifact
+    override(project, artifact=pinned.compiled_id[7:19])
+    edit(project, "datasets/proposals/rows.jsonl", "Do it well.", "Do it right.")
+
+    found = check_project(Project.open(root=project.root))
+    (rows,) = [one for one in found if one.code == "stale-rows"]
+    assert rows.hint is not None
+    assert f"put the new id at {JOB}:{line_of(project, 'artifact:')}" in rows.hint
+    assert "delete" not in rows.hint
