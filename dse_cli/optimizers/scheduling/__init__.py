@@ -1,0 +1,1 @@
+"""Schedulers: which candidates are worth how many rows of val."""
