@@ -25,7 +25,10 @@ from dse_cli.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from dse_cli.workflows.compiles.compile import CompileResult, Plan
+    from dse_cli.cli.progress import Race
+    from dse_cli.workflows.compiles.compile import CompileResult
+    from dse_cli.workflows.compiles.plan import Plan
+    from dse_cli.workflows.inputs import JobInputs
 
 
 def register(app: typer.Typer) -> None:
@@ -40,6 +43,10 @@ def compile_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run of the same inputs.")
     ] = False,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Overrides the job's optimizer, with default settings."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Overrides the job's seed.")] = None,
     model: Annotated[
         str | None,
@@ -72,7 +79,7 @@ def compile_command(
             job,
             dry_run=dry_run,
             resume=resume,
-            overrides=_overrides(seed, model, budget),
+            overrides=_overrides(optimizer, seed, model, budget),
             run={"no_cache": no_cache, "concurrency": concurrency},
             project=project,
             allow_code=allow_code,
@@ -80,10 +87,12 @@ def compile_command(
 
 
 def _overrides(
-    seed: int | None, model: str | None, budget: dict[str, float | None]
+    optimizer: str | None, seed: int | None, model: str | None, budget: dict[str, float | None]
 ) -> dict[str, Any]:
     given = {key: value for key, value in budget.items() if value is not None}
     overrides: dict[str, Any] = {}
+    if optimizer is not None:
+        overrides["optimizer"] = {"id": optimizer}
     if seed is not None:
         overrides["seed"] = seed
     if model is not None:
@@ -107,18 +116,23 @@ def _compile(
 ) -> None:
     from dse_cli.cli.progress import WeightsProgress, showing, watcher
     from dse_cli.lm.catalog import ModelCatalog
-    from dse_cli.workflows.compiles.compile import compile_signature, plan_compile
+    from dse_cli.workflows.compiles.compile import compile_signature
+    from dse_cli.workflows.compiles.plan import plan_compile
     from dse_cli.workflows.inputs import load_inputs
 
     opened = open_project(project, allow_code=allow_code)
     with showing(out) as bar:
         catalog = ModelCatalog(opened.spec, progress=WeightsProgress(bar))
         inputs = load_inputs(opened, name, variant=job, overrides=overrides, catalog=catalog)
+        if inputs.left_out:
+            of = f"{inputs.job.optimizer.id} has no use for: {', '.join(inputs.left_out)}"
+            out.note(f"{of} (left out of this run)\n")
         plan = run_async(lambda: plan_compile(inputs, run_options(opened, **run)))
         if dry_run:
             _show_plan(out, plan)
             return
-        observer = watcher(out, bar, plan.metric_calls, show_best=True)
+        _note_plan(out, plan)
+        observer = watcher(out, bar, plan.metric_calls, race=_race(inputs, plan))
         options = run_options(opened, observer=observer, **run)
         try:
             result = run_async(lambda: compile_signature(inputs, options, resume=resume))
@@ -129,7 +143,7 @@ def _compile(
                 "interrupted; every finished call is kept",
                 hint=_resume_command(name, job, overrides, run, project, allow_code=allow_code),
             ) from None
-    _show_result(out, inputs.name, result, is_judge=inputs.signature.spec.kind == "judge")
+    _show_result(out, inputs.name, result, plan, is_judge=inputs.signature.spec.kind == "judge")
 
 
 def _resume_command(
@@ -144,6 +158,7 @@ def _resume_command(
     """Return the command that goes on: the same options, or it would be another run."""
     options = {
         "job": job,
+        "optimizer": overrides.get("optimizer", {}).get("id"),
         "seed": overrides.get("seed"),
         "model": overrides.get("models", {}).get("main"),
         **overrides.get("budget", {}),
@@ -162,26 +177,42 @@ def _resume_command(
 
 
 def _show_plan(out: Out, plan: Plan) -> None:
-    from dse_cli.report.plain import counted
+    from dse_cli.workflows.compiles.plan_text import plan_lines
 
-    most = plan.most
-    out.text(f"candidates      at most {plan.candidates} on {counted(plan.rows, 'row')} of val")
-    out.text(f"metric calls    at most {plan.metric_calls}")
-    out.text(f"model calls     at most {most.lm_calls}, repairs included")
-    out.text(f"tokens          {'unbounded' if most.tokens is None else f'at most {most.tokens}'}")
-    cost = most.cost_nano_usd
-    out.text(f"cost            {'unknown' if cost is None else f'at most ${cost / 1e9:.4f}'}")
-    floor = counted(plan.floor.metric_calls, "metric call")
-    out.text(f"floor           {floor} for the base alone")
+    for line in plan_lines(plan):
+        out.text(line)
     out.document("planned", plan.to_json())
 
 
-def _show_result(out: Out, name: str, result: CompileResult, *, is_judge: bool) -> None:
+def _note_plan(out: Out, plan: Plan) -> None:
+    """Say what it may cost before it starts; a run that cannot start says so by its error."""
+    from dse_cli.workflows.compiles.plan_text import plan_lines
+
+    if plan.covers_floor:
+        for line in plan_lines(plan):
+            out.note(line)
+        out.note("")
+
+
+def _race(inputs: JobInputs, plan: Plan) -> Race:
+    """Return what progress holds a search against."""
+    from dse_cli.cli.progress import Race
+
+    evaluations = plan.candidates if plan.expected is None else plan.expected.evaluations
+    return Race(plan.selecting, evaluations, inputs.job.budget)
+
+
+def _show_result(
+    out: Out, name: str, result: CompileResult, plan: Plan | None = None, *, is_judge: bool
+) -> None:
+    from dse_cli.report.search_lines import outcomes
+
     artifact = result.outputs.artifact
     receipt = result.outputs.receipt.predicate.result
     base, best = artifact.baseline.mean or 0.0, artifact.evaluation.mean or 0.0
     n = artifact.evaluation.n
-    if len(receipt.candidates) == 1 and receipt.stop_reason.kind == "complete":
+    is_alone = len(receipt.candidates) == 1 and receipt.stop_reason.kind == "complete"
+    if is_alone and not receipt.proposals:
         out.text(f"{name}: {100 * best:.1f} on val (n = {n})")
         out.text("nothing was searched: this is the policy as written")
     else:
@@ -193,6 +224,8 @@ def _show_result(out: Out, name: str, result: CompileResult, *, is_judge: bool) 
             out.text("nothing beat the base; it is the winner")
     out.text(f"stopped: {artifact.optimizer.stop_reason.kind}, seconds: {result.seconds:.1f}")
     out.text(f"model calls: {receipt.charged['lm_calls']} charged, {result.paid_calls} paid")
+    if receipt.proposals:
+        out.text(f"proposals: {outcomes(receipt.proposals)}")
     out.text(f"artifact  artifacts/{name}/{result.artifact_name}")
     out.text(f"receipt   artifacts/{name}/{result.folder}")
     if is_judge:
@@ -215,5 +248,6 @@ def _show_result(out: Out, name: str, result: CompileResult, *, is_judge: bool) 
             "charged": receipt.charged,
             "paid_calls": result.paid_calls,
             "resumed_calls": result.resumed_calls,
+            **({} if plan is None else {"plan": plan.to_json()}),
         },
     )

@@ -24,11 +24,12 @@ def show_command(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Show a policy: its prompt, its params, what it scored, where it comes from."""
+    """Show a policy: prompt, params, what it scored, where it comes from, how it was found."""
     with command(as_json=as_json, quiet=quiet) as out:
         from dse_cli.report.policy_text import policy_document, policy_lines, prompt_lines
+        from dse_cli.report.search_lines import search_document, search_text
         from dse_cli.workflows.opening import open_signature
-        from dse_cli.workflows.policies import find_policy
+        from dse_cli.workflows.policies import find_policy, search_result
         from dse_cli.workflows.promotion.channels import channel_notes
 
         opened = open_project(project)
@@ -40,7 +41,11 @@ def show_command(
             if prompt
             else policy_lines(named.label, named.policy, named.artifact)
         )
-        for line in (*standing.lines, *lines) if not prompt else lines:
+        result = None if prompt else search_result(found.store, named)
+        searched = () if result is None else search_text(result)
+        for line in lines if prompt else (*standing.lines, *lines, *searched):
             out.text(line)
         body = policy_document(named.policy, named.artifact)
+        if result is not None and (search := search_document(result)):
+            body["search"] = search
         out.document("shown", body | standing.document)

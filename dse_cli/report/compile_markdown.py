@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dse_cli.canonical import short
 from dse_cli.report.eval_words import judge_text
+from dse_cli.report.policy_text import neighbours
+from dse_cli.report.search_lines import search_markdown
 
 if TYPE_CHECKING:
     from dse_cli.contracts.artifact import CompiledArtifact
-    from dse_cli.contracts.receipt import CandidateRecord
+    from dse_cli.contracts.receipt import CompileResult
 
 
 def compile_report(
     name: str,
     artifact: CompiledArtifact,
-    candidates: Sequence[CandidateRecord],
+    result: CompileResult,
     authored_instruction: str,
 ) -> str:
     """Return the report as Markdown."""
-    return "\n".join(_lines(name, artifact, candidates, authored_instruction)) + "\n"
+    return "\n".join(_lines(name, artifact, result, authored_instruction)) + "\n"
 
 
 def _lines(
     name: str,
     artifact: CompiledArtifact,
-    candidates: Sequence[CandidateRecord],
+    result: CompileResult,
     authored_instruction: str,
 ) -> Iterator[str]:
     evaluation, baseline = artifact.evaluation, artifact.baseline
@@ -49,7 +51,7 @@ def _lines(
         yield ""
     yield "| candidate | origin | mean | n | tokens |"
     yield "|---|---|--:|--:|--:|"
-    for record in candidates:
+    for record in result.candidates:
         mark = " **won**" if record.id == artifact.compiled_id else ""
         tokens = "" if record.tokens is None else str(record.tokens)
         yield (
@@ -74,8 +76,16 @@ def _lines(
         yield ""
         yield "## Demos"
         yield ""
+        selector = artifact.params.few_shot.selector
+        if selector is not None:
+            yield (
+                f"Each input is shown {neighbours(selector)} (`{selector.id}` with "
+                f"`{selector.embedder}`, index `{short(selector.index)}`), from this pool:"
+            )
+            yield ""
         ids = [f"`{demo.id}`" for demo in artifact.params.few_shot.examples]
         yield ", ".join(ids) if ids else "None: the authored demos are not shown."
+    yield from search_markdown(result)
 
 
 def _points(mean: float | None) -> str:

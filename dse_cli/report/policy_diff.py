@@ -171,10 +171,18 @@ def view_policy(
         demos=policy.demos,
         parameters=_flat(
             {k: v for k, v in policy.params.to_json().items() if k not in _SHOWN_APART}
+            | _selector(policy)
         ),
         hashes={part: digest for part, digest in stated.items() if part != "params"},
         evaluation=evaluation,
     )
+
+
+def _selector(policy: Policy) -> dict[str, Any]:
+    """Return what chooses among the demos: a parameter, unlike the demos themselves."""
+    if policy.selector is None:
+        return {}
+    return {"few_shot": {"selector": policy.selector.to_json()}}
 
 
 def diff_policies(before: PolicyView, after: PolicyView) -> PolicyDiff:

@@ -11,6 +11,7 @@ from dse_cli.runtime.render import prepare
 
 if TYPE_CHECKING:
     from dse_cli.contracts.artifact import CompiledArtifact
+    from dse_cli.contracts.params import DemoSelector
     from dse_cli.runtime.policy import Policy
 
 
@@ -28,7 +29,7 @@ def policy_lines(label: str, policy: Policy, artifact: CompiledArtifact | None) 
     yield "instruction"
     yield from (f"  {line}" for line in policy.instruction.strip().splitlines())
     yield ""
-    yield f"demos ({len(policy.demos)})"
+    yield from _demo_heading(policy)
     for demo in policy.demos:
         yield f"  {demo.id} ({demo.source})"
         yield f"    {json.dumps(demo.input, ensure_ascii=False)}"
@@ -41,8 +42,30 @@ def policy_lines(label: str, policy: Policy, artifact: CompiledArtifact | None) 
             yield f"  {key}: {json.dumps(value, ensure_ascii=False)}"
 
 
+def _demo_heading(policy: Policy) -> Iterator[str]:
+    selector = policy.selector
+    if selector is None:
+        yield f"demos ({len(policy.demos)})"
+        return
+    yield f"demo pool ({len(policy.demos)}), of which each input is shown {neighbours(selector)}"
+    yield f"  selector  {selector.id}"
+    yield f"  embedder  {selector.embedder}"
+    yield f"  index     {short(selector.index)}"
+
+
+def neighbours(selector: DemoSelector) -> str:
+    """Return what a selector shows, in words."""
+    if selector.k == 1:
+        return "the one most like it"
+    return f"the {selector.k} most like it, the most alike last"
+
+
 def prompt_lines(policy: Policy) -> Iterator[str]:
     """Yield the stable messages of a policy as the model gets them."""
+    if policy.selector is not None:
+        place = "before the input" if policy.render.demos == "turns" else "in the system message"
+        yield f"(of {len(policy.demos)} demos, {neighbours(policy.selector)}, stand {place})"
+        yield ""
     for message in prepare(policy).prefix:
         yield f"[{message.role}]"
         yield message.content

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dse_cli.contracts.errors import UsageError
+from dse_cli.optimizers.proposals.meta_signatures import META_NAMES
 from dse_cli.project.project import Project
 from dse_cli.workflows.checks.check import check_project
 from dse_cli.workflows.init import SIGNATURE, init_project
@@ -179,3 +180,5 @@ def test_the_wheel_holds_every_template(tmp_path: Path) -> None:
     templates = [path.relative_to(ROOT) for path in home.rglob("*") if path.is_file()]
     assert len(templates) == len(WRITTEN)
     assert {path.as_posix() for path in templates} <= packed
+    metas = {f"dse_cli/optimizers/proposals/signatures/{name}.yaml" for name in META_NAMES}
+    assert metas <= packed

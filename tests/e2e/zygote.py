@@ -21,6 +21,7 @@ ANSWERS = int(sys.argv[1])
 
 def serve() -> None:
     import numpy as np  # noqa: F401
+    import optuna  # noqa: F401
     import scipy.stats  # noqa: F401
 
     from dse_cli.cli.main import main
