@@ -1,0 +1,1 @@
+"""What each optimizer reaches on the embedded model: tasks, runs, results and their table."""
