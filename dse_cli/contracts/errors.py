@@ -56,7 +56,7 @@ class DseError(Exception):
 
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
     outcome: ClassVar[str] = "error"
-    diagnostics: Sequence[Diagnostic] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

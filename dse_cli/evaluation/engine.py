@@ -163,17 +163,27 @@ class Engine:
         ]
         if lost and len(lost) / len(queries) > self._max_error_rate:
             path, error = lost[0]
+            whom = "embedder" if queries[0].embedder is not None else "proposer"
             raise InfrastructureError(
-                f"{len(lost)} of {counted(len(queries), 'question')} to the proposer have no "
+                f"{len(lost)} of {counted(len(queries), 'question')} to the {whom} have no "
                 f"answer ({error.kind}), the limit is {percent(self._max_error_rate)}; "
                 f"at {path}: {error.message}",
                 hint="finished calls are kept, run again with --resume",
             )
         return answers
 
+    @property
+    def batches(self) -> int:
+        """How many batches ran: the number of the next."""
+        return self._batches
+
     def bound(self, candidate: Candidate, row: Row) -> Bound:
         """Return what one cell cannot exceed."""
         return self._runner.bound(candidate, row)
+
+    def query_bound(self, query: Query) -> Bound:
+        """Return what the answer to a question cannot exceed."""
+        return self._runner.query_bound(query)
 
     async def _fill(self, pairs: Iterable[tuple[Candidate, Row, int]], label: str) -> None:
         tasks = self._missing(pairs)

@@ -119,6 +119,14 @@ class Ledger:
             spent = _known("max_cost_usd", self.cost_nano_usd, batch)
             self._check_cost(spent, bound.cost_nano_usd, batch)
 
+    def fits(self, bound: Bound) -> bool:
+        """Tell whether work of at most ``bound`` fits; what cannot be known does not."""
+        try:
+            self.check(bound, 0)
+        except (BudgetStopError, UsageError):
+            return False
+        return True
+
     def check_query(self, bound: Bound, batch: int) -> None:
         """Make sure that questions to the proposer fit, in its share too.
 

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dse_cli.contracts.base import Contract
 from dse_cli.evaluation.seeds import substream
+from dse_cli.optimizers.scheduling.rank import Proposed, rank
 from dse_cli.optimizers.search import Optimizer
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
     from dse_cli.optimizers.archive import Entry
+    from dse_cli.optimizers.scheduling.settings import SchedulerSpec
     from dse_cli.optimizers.search import Search
     from dse_cli.runtime.policy import Policy
 
@@ -43,7 +45,9 @@ class FewShotGreedyForward(Optimizer[FewShotGreedyForwardConfig]):
         return 2 + greedy_evaluations(search)
 
 
-async def grow_demos(search: Search, policy: Policy, parent: Entry) -> Entry:
+async def grow_demos(
+    search: Search, policy: Policy, parent: Entry, scheduler: SchedulerSpec | None = None
+) -> Entry:
     """Run the greedy path from ``policy`` without demos and return its best entry."""
     space = search.space.few_shot
     current = parent
@@ -56,16 +60,14 @@ async def grow_demos(search: Search, policy: Policy, parent: Entry) -> Entry:
     pool = demo_pool(search)
     while space is not None and pool and len(chosen) < space.k_max:
         tried = [
-            await search.try_policy(
-                _with_demos(policy, [*chosen, row]), f"demos:+{row.id}", current
-            )
+            Proposed(_with_demos(policy, [*chosen, row]), f"demos:+{row.id}", current)
             for row in pool
         ]
-        best = search.archive.best(tried)
+        best = await rank(search, tried, scheduler, rival=current)
         if best is None or not search.archive.is_better(best, current):
             break
-        row = pool.pop(tried.index(best))
-        chosen.append(row)
+        found = [item.policy.id for item in tried].index(best.candidate.id)
+        chosen.append(pool.pop(found))
         current = best
     return current
 

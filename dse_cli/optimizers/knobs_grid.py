@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field, ValidationError
@@ -19,12 +19,17 @@ from dse_cli.contracts.base import Contract
 from dse_cli.contracts.params import merge
 from dse_cli.evaluation.seeds import substream
 from dse_cli.optimizers.fewshot_greedy_forward import demo_json
+from dse_cli.optimizers.instruction_grid import scheduled_plan
 from dse_cli.optimizers.labelled_demos import labelled_set
-from dse_cli.optimizers.search import Optimizer
+from dse_cli.optimizers.scheduling.checks import scheduler_problems
+from dse_cli.optimizers.scheduling.rank import Proposed, rank
+from dse_cli.optimizers.scheduling.settings import SchedulerSpec
+from dse_cli.optimizers.search import Optimizer, SearchPlan, SettingProblem
 from dse_cli.project.explain import said
 
 if TYPE_CHECKING:
     from dse_cli.contracts.job import SearchSpace
+    from dse_cli.optimizers.archive import Entry
     from dse_cli.optimizers.search import Search
     from dse_cli.runtime.policy import Policy
 
@@ -48,9 +53,11 @@ class KnobsGridConfig(Contract):
 
     Attributes:
         max_candidates: most combinations evaluated, the base not counted.
+        scheduler: how the combinations share the rows of val; each on all of them when absent.
     """
 
     max_candidates: Annotated[int, Field(ge=1, le=500)] = 128
+    scheduler: SchedulerSpec | None = None
 
 
 class KnobsGrid(Optimizer[KnobsGridConfig]):
@@ -63,16 +70,33 @@ class KnobsGrid(Optimizer[KnobsGridConfig]):
     async def search(self, search: Search, config: KnobsGridConfig) -> None:
         """Evaluate the base, then the combinations."""
         base = await search.try_base()
-        for choice in choices(axes(search), config.max_candidates, search.seed):
-            patch: dict[str, Any] = {}
-            for path, value in choice:
-                patch = merge(patch, patch_of(path, value))
-            await search.try_policy(search.base.patched(patch), _origin(search, choice), base)
+        await rank(search, combinations(search, config.max_candidates, base), config.scheduler)
 
     def most_candidates(self, search: Search, config: KnobsGridConfig) -> int:
         """Return the base and the combinations."""
         size = math.prod(len(values) for _, values in axes(search))
         return 1 + min(size, config.max_candidates)
+
+    def plan(self, search: Search, config: KnobsGridConfig) -> SearchPlan:
+        """Return the grid, and what its scheduler may need."""
+        return scheduled_plan(search, self.most_candidates(search, config), config.scheduler)
+
+    def problems(
+        self, config: KnobsGridConfig, *, train: int, val: int
+    ) -> Sequence[SettingProblem]:
+        """Refuse a scheduler without an effect."""
+        return scheduler_problems(config.scheduler, val)
+
+
+def combinations(search: Search, cap: int, base: Entry) -> list[Proposed]:
+    """Return at most ``cap`` combinations of the search space as policies."""
+    found = []
+    for choice in choices(axes(search), cap, search.seed):
+        patch: dict[str, Any] = {}
+        for path, value in choice:
+            patch = merge(patch, patch_of(path, value))
+        found.append(Proposed(search.base.patched(patch), _origin(search, choice), base))
+    return found
 
 
 def axes(search: Search) -> list[tuple[str, list[Any]]]:

@@ -41,6 +41,7 @@ class Search:
         meta: the meta-signatures that the optimizer asks, each on the proposer's model.
         teacher: resolved model that makes bootstrapped demos; the base's own when None.
         log: proposals, demo sets and trials, for the receipt.
+        embedder: resolved model that embeds inputs; None where none was named.
     """
 
     engine: Engine
@@ -53,6 +54,7 @@ class Search:
     meta: Mapping[MetaName, Policy] = field(default_factory=dict)
     teacher: str | None = None
     log: SearchLog = field(default_factory=SearchLog)
+    embedder: str | None = None
 
     @classmethod
     def start(
@@ -66,10 +68,22 @@ class Search:
         seed: int,
         meta: Mapping[MetaName, Policy] | None = None,
         teacher: str | None = None,
+        embedder: str | None = None,
     ) -> Search:
         """Return a search with an empty archive."""
         archive = Archive(engine.matrix, val)
-        return cls(engine, base, train, val, space, seed, archive, meta or {}, teacher)
+        return cls(
+            engine,
+            base,
+            train,
+            val,
+            space,
+            seed,
+            archive,
+            meta or {},
+            teacher,
+            embedder=embedder,
+        )
 
     async def try_policy(self, policy: Policy, origin: str, parent: Entry | None) -> Entry:
         """Make a candidate of ``policy`` and evaluate it on all of val.
@@ -96,11 +110,29 @@ class SearchPlan:
         candidates: distinct candidates.
         metric_calls: cells, counted as if none were ever shared.
         queries: questions to the proposer.
+        texts: texts of the proposer that the instruction of one candidate may hold.
+        demos: demos that one candidate may show besides those of the search space.
     """
 
     candidates: int
     metric_calls: int
     queries: int = 0
+    texts: int = 1
+    demos: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SettingProblem:
+    """A setting that cannot be kept on the rows that there are.
+
+    Attributes:
+        setting: its name, as spelled under ``optimizer.config``.
+        message, hint: what is wrong, and what to do.
+    """
+
+    setting: str
+    message: str
+    hint: str = ""
 
 
 class Optimizer(Protocol[ConfigT_contra]):
@@ -113,6 +145,7 @@ class Optimizer(Protocol[ConfigT_contra]):
         needs_space: whether it has nothing to do without one of those parts.
         meta: the meta-signatures that it asks.
         teaches: whether it bootstraps demos, so that a teacher has something to do.
+        embeds: whether it selects demos by likeness, and so needs an embedder.
         libraries: distributions whose version decides what it does; they go into the receipt.
     """
 
@@ -122,6 +155,7 @@ class Optimizer(Protocol[ConfigT_contra]):
     needs_space: ClassVar[bool] = True
     meta: ClassVar[tuple[MetaName, ...]] = ()
     teaches: ClassVar[bool] = False
+    embeds: ClassVar[bool] = False
     libraries: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
@@ -142,6 +176,10 @@ class Optimizer(Protocol[ConfigT_contra]):
     def selection(self, val: Sequence[Row], config: ConfigT_contra, seed: int) -> Sequence[Row]:
         """Return the rows of val that select; here all of them."""
         return val
+
+    def problems(self, config: ConfigT_contra, *, train: int, val: int) -> Sequence[SettingProblem]:
+        """Return what is wrong with the settings for so many rows; nothing was spent yet."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

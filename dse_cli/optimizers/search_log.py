@@ -16,11 +16,16 @@ DECIMALS = 12
 
 @dataclass
 class SearchLog:
-    """Proposals, demo sets and trials, each in the order in which it was made."""
+    """Proposals, demo sets and trials, each in the order in which it was made.
+
+    Attributes:
+        served: models that answered questions besides cells, by meta-signature or role.
+    """
 
     proposals: list[ProposalRecord] = field(default_factory=list)
     demo_sets: list[DemoSetRecord] = field(default_factory=list)
     trials: list[TrialRecord] = field(default_factory=list)
+    served: dict[str, set[str]] = field(default_factory=dict)
 
     def trial(
         self,

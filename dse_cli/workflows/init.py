@@ -1,4 +1,4 @@
-"""``dse init``: a working project, or a judge, copied byte for byte from templates of this package.
+"""``dse init``: a project, a judge or a meta-signature, copied byte for byte from this package.
 
 Nothing is filled in: a template is the file that will be written. In the package a name that begins
 with a dot is spelled ``dot_``, so that no tool takes a template for its own configuration.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from dse_cli.contracts.errors import UsageError
 from dse_cli.project.project import Project
+from dse_cli.project.suggest import did_you_mean
 from dse_cli.registry.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -54,11 +55,41 @@ def add_judge(folder: Path, kind: JudgeKind) -> tuple[str, list[str]]:
     return f"{kind}-judge", _write(project.root, f"judges/{kind}", hint=hint)
 
 
+def add_meta(folder: Path, written: str) -> tuple[str, list[str]]:
+    """Add a meta-signature as shipped to the project that holds ``folder``, to make it one's own.
+
+    Args:
+        written: which one (``propose_instruction``).
+
+    Returns:
+        Its name, as commands take it, and the files relative to the project root.
+
+    Raises:
+        UsageError: there is none of that name or no project, or its file is there already; nothing
+            was written.
+        SpecError: ``dse.yaml`` is wrong.
+        InfrastructureError: the system refuses to write.
+    """
+    from dse_cli.optimizers.proposals.meta_signatures import META_NAMES, shipped_file
+
+    name = next((known for known in META_NAMES if known == written), None)
+    if name is None:
+        hint = did_you_mean(written, META_NAMES, otherwise="meta-signatures")
+        raise UsageError(f"there is no meta-signature {written!r}", hint=hint)
+    project = Project.open(folder)
+    own = name.replace("_", "-")
+    templates = {f"signatures/{own}/signature.yaml": shipped_file(name)}
+    return own, _copy(project.root, templates, hint="remove that file to have it as shipped")
+
+
 def _write(folder: Path, template: str, *, hint: str) -> list[str]:
     home = files("dse_cli.workflows") / "templates"
     for part in template.split("/"):
         home /= part
-    templates = dict(sorted(_templates(home, "")))
+    return _copy(folder, dict(sorted(_templates(home, ""))), hint=hint)
+
+
+def _copy(folder: Path, templates: dict[str, Traversable], *, hint: str) -> list[str]:
     taken = sorted({name for path in templates if (name := _in_the_way(folder, path))})
     if taken:
         message = f"nothing was written, because there is already: {', '.join(taken)}"

@@ -23,7 +23,10 @@ from dse_cli.project.specs import load_dataset_spec, load_job, load_signature
 from dse_cli.registry.store import SignatureStore
 from dse_cli.runtime.policy import Policy
 from dse_cli.workflows.checks.holdout_size import holdout_findings
+from dse_cli.workflows.compiles.libraries import library_versions
 from dse_cli.workflows.opening import authored_for
+from dse_cli.workflows.optimizer_choice import with_optimizer
+from dse_cli.workflows.proposals.meta_policies import load_meta
 from dse_cli.workflows.rewards.judge_rows import judge_row_problem
 from dse_cli.workflows.rewards.judges import load_judges
 from dse_cli.workflows.rewards.metric_code import load_code, try_code
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from dse_cli.evaluation.judges.pinned_judge import PinnedJudge
     from dse_cli.project.project import Project
     from dse_cli.project.yaml_document import YamlDocument
+    from dse_cli.workflows.proposals.meta_policies import MetaPolicy
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class JobInputs:
         base: the authored policy on the job's main model.
         overrides: what the command line changed of the job.
         judges: of the reward, pinned.
+        meta: the meta-signatures that the optimizer asks, pinned.
+        left_out: what the job lost to another optimizer of the command line, as dotted names.
     """
 
     project: Project
@@ -69,6 +75,8 @@ class JobInputs:
     base: Policy
     overrides: dict[str, Any]
     judges: tuple[PinnedJudge, ...] = ()
+    meta: tuple[MetaPolicy, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def store(self) -> SignatureStore:
@@ -107,6 +115,7 @@ class JobInputs:
         written into the artifact, and one name must never mean two files.
         """
         train, val = self.dataset.split("train"), self.rows("val")
+        libraries = library_versions(self.job.optimizer.id)
         return {
             "external": self.external_parameters,
             "dataset": self.dataset.revision,
@@ -121,6 +130,20 @@ class JobInputs:
             },
             "compiler": __version__,
             **({"judges": self._judge_inputs} if self.judges else {}),
+            **({"meta": self._meta_inputs} if self.meta else {}),
+            **({"libraries": libraries} if libraries else {}),
+        }
+
+    @property
+    def _meta_inputs(self) -> dict[str, Any]:
+        return {
+            meta.name: {
+                "signature": meta.policy.signature.id,
+                "compiled_id": meta.policy.id,
+                "artifact": meta.digest,
+                "models": [self.catalog.identify(name).to_json() for name in meta.models()],
+            }
+            for meta in self.meta
         }
 
     @property
@@ -155,12 +178,23 @@ class JobInputs:
 
     @cached_property
     def models(self) -> dict[str, str]:
-        """Resolved model names by role."""
-        return _models_of(self.base)
+        """Resolved model names by role; a role that has nothing to do is not among them."""
+        asked = self.job.models
+        aliases = {"embedder": asked.embedder, "teacher": asked.teacher}
+        if any(not meta.pins_model for meta in self.meta):
+            aliases["proposer"] = asked.proposer or asked.main
+        more = {
+            role: self.catalog.resolve(alias)
+            for role, alias in aliases.items()
+            if alias is not None
+        }
+        return {**_models_of(self.base), **more}
 
 
 def _models_of(policy: Policy) -> dict[str, str]:
     roles = {"main": policy.model("main").model, "repair": policy.model("repair").model}
+    if policy.selector is not None:
+        roles["embedder"] = policy.selector.embedder
     return {role: name for role, name in roles.items() if name is not None}
 
 
@@ -190,7 +224,8 @@ def load_inputs(
     loaded = load_signature(project, name)
     job, document = load_job(project, loaded.folder, variant)
     catalog = catalog or ModelCatalog(project.spec)
-    job = _resolved(_overridden(job, overrides or {}), catalog)
+    job, left_out = _overridden(job, overrides or {})
+    job = _resolved(job, catalog)
     code = load_code(project, loaded.folder, job.reward, document, run=run_code)
     reward = Reward(job.reward, code)
     _check_reward(reward, loaded.signature, document)
@@ -203,6 +238,7 @@ def load_inputs(
         # Not on the holdout: what a metric prints or raises would show its rows outside a gate.
         try_code(reward, dataset.split("val") or dataset.split("train"), project)
     base = authored_for(project, loaded.signature, job, catalog)
+    meta = load_meta(project, job, document, catalog)
     return JobInputs(
         project=project,
         name=loaded.folder,
@@ -216,6 +252,8 @@ def load_inputs(
         base=base,
         overrides=overrides or {},
         judges=judges,
+        meta=meta,
+        left_out=left_out,
     )
 
 
@@ -250,11 +288,18 @@ def load_job_dataset(
     return dataset
 
 
-def _overridden(job: CompileJob, overrides: dict[str, Any]) -> CompileJob:
+def _overridden(job: CompileJob, overrides: dict[str, Any]) -> tuple[CompileJob, tuple[str, ...]]:
+    """Return the job with its overrides, and what it lost to another optimizer."""
     if not overrides:
-        return job
+        return job, ()
+    chosen = overrides.get("optimizer")
+    optimizer = chosen.get("id") if isinstance(chosen, dict) else None
+    # What is no name at all is refused below, with the rest of the job.
+    written, left_out = with_optimizer(
+        job, optimizer if isinstance(optimizer, str) else job.optimizer.id
+    )
     try:
-        return CompileJob.model_validate(merge(job.to_json(), overrides))
+        return CompileJob.model_validate(merge(written, overrides)), left_out
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

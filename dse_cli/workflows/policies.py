@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from dse_cli.canonical import short
 from dse_cli.contracts.history import PolicyRef
 from dse_cli.registry.pointer import active_policy
+from dse_cli.registry.receipts import read_receipt
 from dse_cli.runtime.policy import Policy
 
 if TYPE_CHECKING:
     from dse_cli.contracts.artifact import CompiledArtifact
     from dse_cli.contracts.evaluation import EvalSummary
+    from dse_cli.contracts.receipt import CompileResult
     from dse_cli.contracts.signature import Signature
     from dse_cli.registry.store import SignatureStore
 
@@ -55,14 +57,18 @@ def find_policy(
         if active is None:
             return _authored(authored)
         return _compiled(
-            f"active {short(active.ref.compiled_id)}", signature, active.artifact, active.ref
+            store,
+            f"active {short(active.ref.compiled_id)}",
+            signature,
+            active.artifact,
+            active.ref,
         )
     name = store.resolve(word)
     stored = store.load_artifact_for(name, signature)
     ref = PolicyRef(
         compiled_id=stored.artifact.compiled_id, artifact=name, artifact_digest=stored.digest
     )
-    return _compiled(short(ref.compiled_id), signature, stored.artifact, ref)
+    return _compiled(store, short(ref.compiled_id), signature, stored.artifact, ref)
 
 
 def _authored(policy: Policy) -> NamedPolicy:
@@ -71,9 +77,14 @@ def _authored(policy: Policy) -> NamedPolicy:
 
 
 def _compiled(
-    label: str, signature: Signature, artifact: CompiledArtifact, ref: PolicyRef
+    store: SignatureStore,
+    label: str,
+    signature: Signature,
+    artifact: CompiledArtifact,
+    ref: PolicyRef,
 ) -> NamedPolicy:
-    return NamedPolicy(label, Policy(signature, artifact.params), artifact, ref)
+    policy = Policy(signature, artifact.params, store.load_index(artifact.params))
+    return NamedPolicy(label, policy, artifact, ref)
 
 
 def comparable_evaluations(
@@ -91,3 +102,19 @@ def comparable_evaluations(
         return None if other.artifact is None else other.artifact.baseline
 
     return of(left, right), of(right, left)
+
+
+def search_result(store: SignatureStore, named: NamedPolicy) -> CompileResult | None:
+    """Return what the search of a compiled policy did; None for the authored policy.
+
+    None too where the receipt is gone: that is for ``dse check`` to say, a policy shows without it.
+
+    Raises:
+        AlteredError: the receipt of its run is malformed.
+    """
+    if named.artifact is None:
+        return None
+    run = short(named.artifact.provenance.run)
+    if not (store.folder / f"receipts/{run}").is_dir():
+        return None
+    return read_receipt(store, run).predicate.result

@@ -60,7 +60,7 @@ def test_a_budget_stop_leaves_the_best_that_was_fully_evaluated(cap: int) -> Non
 def test_settings_that_an_optimizer_does_not_have_are_refused() -> None:
     for registered in OPTIMIZERS.values():
         with pytest.raises(ValidationError):
-            registered.parse({"temperature": 1})
+            registered.parse({"no_such_setting": 1})
 
 
 def test_an_id_is_the_name_of_its_own_algorithm() -> None:

@@ -1,15 +1,13 @@
-"""``dse compile``: plan, search, write. Resumable; the same responses write the same bytes."""
+"""``dse compile``: search, write. Resumable; the same responses write the same bytes."""
 
 from __future__ import annotations
 
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dse_cli.canonical import short
-from dse_cli.evaluation.candidate import Candidate
-from dse_cli.evaluation.ledger import Bound
 from dse_cli.lm.journal import Journal
 from dse_cli.registry.atomic import write_atomic
 from dse_cli.registry.json_text import json_file_bytes
@@ -19,9 +17,7 @@ from dse_cli.workflows.compiles.compile_search import (
     SearchOutcome,
     find_optimizer,
     run_search,
-    start_search,
 )
-from dse_cli.workflows.compiles.dearest import dearest_policy
 from dse_cli.workflows.compiles.latest import remember_latest
 from dse_cli.workflows.session import RunOptions, Session, open_session
 
@@ -29,40 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dse_cli.workflows.inputs import JobInputs
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a compile may cost, before anything is spent.
-
-    Attributes:
-        candidates: most candidates evaluated.
-        rows: rows of val.
-        metric_calls: candidates x rows, cut to the budget.
-        most: upper bound over the run, repairs and longest answers included.
-        floor: what one pass of the base over val may need.
-    """
-
-    candidates: int
-    rows: int
-    metric_calls: int
-    most: Bound
-    floor: Bound
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "candidates": self.candidates,
-            "val_rows": self.rows,
-            "metric_calls": self.metric_calls,
-            "lm_calls_at_most": self.most.lm_calls,
-            "tokens_at_most": self.most.tokens,
-            "cost_nano_usd_at_most": self.most.cost_nano_usd,
-            "floor": {
-                "metric_calls": self.floor.metric_calls,
-                "lm_calls": self.floor.lm_calls,
-                "tokens": self.floor.tokens,
-            },
-        }
 
 
 @dataclass(frozen=True)
@@ -86,32 +48,6 @@ class CompileResult:
     paid_calls: int
     resumed_calls: int
     seconds: float
-
-
-async def plan_compile(inputs: JobInputs, options: RunOptions) -> Plan:
-    """Price a compile without a model call."""
-    registered, config = find_optimizer(inputs)
-    async with open_session(
-        inputs.catalog,
-        inputs.reward,
-        options,
-        seed=inputs.job.seed,
-        judges=inputs.judges,
-        budget=inputs.job.budget,
-    ) as session:
-        search = start_search(inputs, session.engine)
-        candidates = registered.optimizer.most_candidates(search, config)
-        base = Candidate.of(inputs.base)
-        floor = sum((session.engine.bound(base, row) for row in search.val), Bound())
-        dearest = Candidate.of(dearest_policy(search))
-        whole = sum((session.engine.bound(dearest, row) for row in search.val), Bound())
-    rows = len(search.val)
-    cells = candidates * rows
-    cap = inputs.job.budget.max_metric_calls
-    metric_calls = cells if cap is None else min(cells, cap // rows * rows)
-    passes = metric_calls // rows
-    most = sum([whole] * passes, Bound())
-    return Plan(candidates, rows, metric_calls, most, floor)
 
 
 async def compile_signature(
@@ -154,6 +90,7 @@ async def compile_signature(
         texts=outputs.files.texts,
         report_md=outputs.files.report,
         artifact=outputs.artifact,
+        index=outputs.index,
     )
     result = CompileResult(
         outputs=outputs,

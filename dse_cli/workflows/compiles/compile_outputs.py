@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +30,14 @@ from dse_cli.contracts.receipt import (
     RunDetails,
 )
 from dse_cli.evaluation.summary import summarize
-from dse_cli.registry.receipts import RunFiles, artifact_subject, run_byproducts
+from dse_cli.registry.receipts import RunFiles, artifact_subject, index_subject, run_byproducts
 from dse_cli.report.compile_markdown import compile_report
 from dse_cli.workflows.compiles.compile_search import find_optimizer
+from dse_cli.workflows.compiles.libraries import library_versions
 
 if TYPE_CHECKING:
+    from dse_cli.contracts.dataset import Row
+    from dse_cli.contracts.demo_index import DemoIndex
     from dse_cli.contracts.evaluation import Cell, EvalSummary
     from dse_cli.lm.transcript import TranscriptFiles
     from dse_cli.workflows.compiles.compile_search import SearchOutcome
@@ -49,11 +52,13 @@ class CompileOutputs:
         artifact: the winner with its evidence.
         receipt: what was read, done and written, by hash.
         files: transcript and report.
+        index: of the winner's demos, where it selects among them for each input.
     """
 
     artifact: CompiledArtifact
     receipt: CompileReceipt
     files: RunFiles
+    index: DemoIndex | None = None
 
 
 def build_outputs(
@@ -69,10 +74,11 @@ def build_outputs(
     run = sha256_of({"inputs": inputs.run_inputs_hash, "transcript": transcript.digest})
     artifact = _artifact(inputs, outcome, run, transcript.digest)
     report = compile_report(
-        inputs.name, artifact, _candidates(outcome), inputs.signature.instruction
+        inputs.name, artifact, _result(outcome, artifact), inputs.signature.instruction
     )
     files = RunFiles(transcript.calls, transcript.texts, report.encode())
-    return CompileOutputs(artifact, _receipt(inputs, outcome, artifact, files), files)
+    receipt = _receipt(inputs, outcome, artifact, files)
+    return CompileOutputs(artifact, receipt, files, outcome.winner.candidate.main.index)
 
 
 def _artifact(
@@ -86,8 +92,8 @@ def _artifact(
         compiled_id=policy.id,
         hashes=PolicyHashes(**policy.hashes),
         params=policy.params,
-        evaluation=_summary(inputs, outcome.winner_cells),
-        baseline=_summary(inputs, outcome.baseline_cells),
+        evaluation=_summary(inputs, outcome.rows, outcome.winner_cells),
+        baseline=_summary(inputs, outcome.rows, outcome.baseline_cells),
         optimizer=OptimizerRecord(
             id=registered.optimizer.id,
             version=registered.optimizer.revision,
@@ -98,10 +104,10 @@ def _artifact(
             run=run,
             job_hash=inputs.job_hash,
             dataset_revision=inputs.dataset.revision,
-            split_hash=rows_hash(inputs.rows("val")),
+            split_hash=rows_hash(tuple(outcome.rows)),
             reward_hash=inputs.reward.hash,
             search_space_hash=inputs.search_space_hash,
-            models=_models(inputs, [*outcome.baseline_cells, *outcome.winner_cells]),
+            models=_models(inputs, outcome),
             seed=inputs.job.seed,
             compiler_version=__version__,
             parent=outcome.winner.parent,
@@ -110,36 +116,44 @@ def _artifact(
     )
 
 
-def _summary(inputs: JobInputs, cells: list[Cell]) -> EvalSummary:
-    val = inputs.rows("val")
+def _summary(inputs: JobInputs, rows: Sequence[Row], cells: list[Cell]) -> EvalSummary:
     return summarize(
         cells,
         split="val",
         dataset_revision=inputs.dataset.revision,
-        split_hash=rows_hash(val),
+        split_hash=rows_hash(tuple(rows)),
         reward_hash=inputs.reward.hash,
-        rows={row.id: row for row in val},
+        rows={row.id: row for row in rows},
         seed=inputs.job.seed,
     )
 
 
-def _models(inputs: JobInputs, cells: list[Cell]) -> dict[str, ModelRecord]:
-    served = ", ".join(sorted({cell.served_model for cell in cells if cell.served_model}))
-    records: dict[str, ModelRecord] = {}
-    for role, name in inputs.models.items():
-        identity = inputs.catalog.identify(name)
-        records[role] = ModelRecord(
-            asked=name, weights=identity.weights, served=served if role == "main" else ""
-        )
+def _models(inputs: JobInputs, outcome: SearchOutcome) -> dict[str, ModelRecord]:
+    cells = [*outcome.baseline_cells, *outcome.winner_cells]
+    served = {"main": {cell.served_model for cell in cells}, **outcome.log.served}
+    by_job = [served.get(meta.name, set()) for meta in inputs.meta if not meta.pins_model]
+    served["proposer"] = set().union(*by_job)
+    records = {
+        role: _model(inputs, name, served.get(role, ())) for role, name in inputs.models.items()
+    }
+    for meta in inputs.meta:
+        if meta.pins_model:
+            asked = meta.model()
+            records[f"meta:{meta.name}"] = _model(inputs, asked, served.get(meta.name, ()))
     for judge in inputs.judges:
         asked = judge.policy.model("main").model or ""
         calls = [call for cell in cells for call in cell.judges if call.signal == judge.signal]
-        records[f"judge:{judge.index}"] = ModelRecord(
-            asked=asked,
-            weights=inputs.catalog.identify(asked).weights,
-            served=", ".join(sorted({model for call in calls for model in call.served_models})),
-        )
+        models = {model for call in calls for model in call.served_models}
+        records[f"judge:{judge.index}"] = _model(inputs, asked, models)
     return records
+
+
+def _model(inputs: JobInputs, asked: str, served: Iterable[str]) -> ModelRecord:
+    return ModelRecord(
+        asked=asked,
+        weights=inputs.catalog.identify(asked).weights,
+        served=", ".join(sorted({model for model in served if model})),
+    )
 
 
 def _candidates(outcome: SearchOutcome) -> tuple[CandidateRecord, ...]:
@@ -172,16 +186,27 @@ def _rounded(mean: float | None) -> float | None:
     return None if mean is None else round(mean, 12)
 
 
+def _result(outcome: SearchOutcome, artifact: CompiledArtifact) -> CompileResult:
+    return CompileResult(
+        winner=artifact.compiled_id,
+        improved=outcome.winner.candidate.id != outcome.baseline.candidate.id,
+        candidates=_candidates(outcome),
+        stop_reason=outcome.stop_reason,
+        charged=outcome.charged,
+        **_log(outcome),
+    )
+
+
 def _receipt(
     inputs: JobInputs,
     outcome: SearchOutcome,
     artifact: CompiledArtifact,
     files: RunFiles,
 ) -> CompileReceipt:
-    improved = outcome.winner.candidate.id != outcome.baseline.candidate.id
+    index = outcome.winner.candidate.main.index
     return CompileReceipt(
         _type=STATEMENT_TYPE,
-        subject=(artifact_subject(artifact),),
+        subject=(artifact_subject(artifact), *([] if index is None else [index_subject(index)])),
         predicateType=PREDICATE_TYPE,
         predicate=CompilePredicate(
             buildDefinition=BuildDefinition(
@@ -190,17 +215,14 @@ def _receipt(
                 resolvedDependencies=dependencies(inputs),
             ),
             runDetails=RunDetails(
-                builder={"dse": __version__, "optimizer_revision": str(artifact.optimizer.version)},
+                builder={
+                    "dse": __version__,
+                    "optimizer_revision": str(artifact.optimizer.version),
+                    **library_versions(artifact.optimizer.id),
+                },
                 byproducts=run_byproducts(files),
             ),
-            result=CompileResult(
-                winner=artifact.compiled_id,
-                improved=improved,
-                candidates=_candidates(outcome),
-                stop_reason=outcome.stop_reason,
-                charged=outcome.charged,
-                **_log(outcome),
-            ),
+            result=_result(outcome, artifact),
         ),
     )
 
@@ -224,7 +246,7 @@ def dependencies(inputs: JobInputs) -> tuple[Resource, ...]:
         },
     }
     own = [Resource(name=name, digest=_digest(value)) for name, value in sorted(hashes.items())]
-    return (*own, *_judges(inputs))
+    return (*own, *_judges(inputs), *_meta(inputs))
 
 
 def _judges(inputs: JobInputs) -> Iterator[Resource]:
@@ -238,6 +260,21 @@ def _judges(inputs: JobInputs) -> Iterator[Resource]:
         )
         yield Resource(
             name=f"judge:{judge.index}/policy", digest=_digest(judge.policy.id), annotations=about
+        )
+
+
+def _meta(inputs: JobInputs) -> Iterator[Resource]:
+    """Yield the policy that answers each meta-signature, and the artifact that it is, if one."""
+    for meta in inputs.meta:
+        about = {"signature": meta.policy.signature.id}
+        if meta.digest is not None and meta.artifact is not None:
+            yield Resource(
+                name=f"meta:{meta.name}/artifact",
+                digest=_digest(meta.digest),
+                annotations={**about, "file": meta.artifact},
+            )
+        yield Resource(
+            name=f"meta:{meta.name}/policy", digest=_digest(meta.policy.id), annotations=about
         )
 
 

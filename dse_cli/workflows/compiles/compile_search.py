@@ -14,6 +14,7 @@ from dse_cli.contracts.errors import (
     NothingSelectedError,
     SpecError,
 )
+from dse_cli.evaluation.candidate import Candidate
 from dse_cli.evaluation.ledger import Bound, BudgetStopError
 from dse_cli.optimizers.fewshot_greedy_forward import demo_pool
 from dse_cli.optimizers.knobs_grid import knob_problems
@@ -21,12 +22,15 @@ from dse_cli.optimizers.registry import OPTIMIZERS
 from dse_cli.optimizers.search import PARTS, Search
 from dse_cli.project.explain import said
 from dse_cli.project.suggest import did_you_mean
+from dse_cli.workflows.compiles.embedder_checks import embedder_problems
+from dse_cli.workflows.compiles.role_checks import role_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from dse_cli.contracts.base import Contract
     from dse_cli.contracts.dataset import Row
+    from dse_cli.contracts.diagnostic import Diagnostic
     from dse_cli.contracts.evaluation import Cell
     from dse_cli.contracts.job import CompileJob
     from dse_cli.evaluation.engine import Engine
@@ -92,6 +96,7 @@ def find_optimizer(inputs: JobInputs) -> tuple[Registered[Any], Contract]:
     for knob in knob_problems(inputs.base, job.search_space):
         place = ("search_space", "knobs", knob.path, knob.position)
         problems.append(document.diagnostic(place, "bad-knob", knob.message))
+    problems += role_problems(inputs, registered.optimizer)
     config: Contract | None = None
     try:
         config = registered.parse(job.optimizer.config)
@@ -102,9 +107,26 @@ def find_optimizer(inputs: JobInputs) -> tuple[Registered[Any], Contract]:
             hint = f"settings of {job.optimizer.id}: {', '.join(known) or 'none'}"
             message = f"{'.'.join(map(str, entry['loc']))}: {said(entry)}"
             problems.append(document.diagnostic(loc, "bad-config", message, hint, key=True))
+    else:
+        problems += _setting_problems(inputs, registered, config)
+        problems += embedder_problems(job, document, registered, config)
     if problems or config is None:
         raise SpecError(problems)
     return registered, config
+
+
+def _setting_problems(
+    inputs: JobInputs, registered: Registered[Any], config: Contract
+) -> Iterator[Diagnostic]:
+    """Yield what is wrong with settings that are right by themselves, for the rows there are."""
+    train, val = inputs.dataset.split("train"), inputs.dataset.split("val")
+    for problem in registered.optimizer.problems(config, train=len(train), val=len(val)):
+        # A default that does not fit stands nowhere in the file: the optimizer is pointed at.
+        written = problem.setting in inputs.job.optimizer.config
+        place = ("config", problem.setting) if written else ("id",)
+        yield inputs.job_document.diagnostic(
+            ("optimizer", *place), "bad-config", problem.message, problem.hint, key=written
+        )
 
 
 def known_optimizer(job: CompileJob, document: YamlDocument) -> Registered[Any]:
@@ -138,7 +160,15 @@ def start_search(inputs: JobInputs, engine: Engine) -> Search:
         val=val,
         space=inputs.job.search_space,
         seed=inputs.job.seed,
+        meta={meta.name: meta.policy for meta in inputs.meta},
+        teacher=inputs.models.get("teacher"),
+        embedder=inputs.models.get("embedder"),
     )
+    if registered.optimizer.teaches and not search.train:
+        raise NothingSelectedError(
+            f"{registered.optimizer.id} makes demos of train rows, and there are none",
+            hint="give the dataset train rows",
+        )
     if search.space.few_shot is not None and not demo_pool(search):
         raise NothingSelectedError(
             "no train row can be a demo",
@@ -156,6 +186,7 @@ async def run_search(inputs: JobInputs, engine: Engine) -> SearchOutcome:
     """
     registered, config = find_optimizer(inputs)
     search = start_search(inputs, engine)
+    check_floor(search, engine)
     stop = StopReason(kind="complete")
     try:
         await registered.optimizer.search(search, config)
@@ -171,13 +202,7 @@ def _outcome(search: Search, engine: Engine, stop: StopReason) -> SearchOutcome:
     if baseline is None or search.archive.mean(baseline) is None or winner is None:
         if stop.kind == "complete":
             raise InfrastructureError("no row of val has a score", hint="see the errors above")
-        raise BudgetExhaustedError(
-            stop.kind,
-            _limit(engine, stop.kind),
-            _floor_number(search, engine, stop.kind),
-            hint=f"one pass of the base over the {len(search.val)} rows of val does not fit: "
-            f"{stop.detail}",
-        )
+        raise _below_floor(search, engine, stop.kind, stop.detail)
     return SearchOutcome(
         winner=winner,
         baseline=baseline,
@@ -195,11 +220,39 @@ def _limit(engine: Engine, kind: str) -> float:
     return float(getattr(engine.ledger.limits, kind) or 0)
 
 
-def _floor_number(search: Search, engine: Engine, kind: str) -> float:
-    from dse_cli.evaluation.candidate import Candidate
-
+def floor_of(search: Search, engine: Engine) -> Bound:
+    """Return what one pass of the base over the selecting rows may need."""
     base = Candidate.of(search.base)
-    bound = sum((engine.bound(base, row) for row in search.val), Bound())
+    return sum((engine.bound(base, row) for row in search.val), Bound())
+
+
+def check_floor(search: Search, engine: Engine) -> None:
+    """Make sure, before anything is spent, that the budget covers the floor.
+
+    A search may ask a proposer before it measures the base: what it asked would be lost.
+
+    Raises:
+        BudgetExhaustedError: it does not; the floor is named.
+    """
+    try:
+        engine.ledger.check(floor_of(search, engine), 0)
+    except BudgetStopError as reached:
+        raise _below_floor(search, engine, reached.budget, reached.detail) from None
+
+
+def _below_floor(
+    search: Search, engine: Engine, budget: str, detail: str | None
+) -> BudgetExhaustedError:
+    return BudgetExhaustedError(
+        budget,
+        _limit(engine, budget),
+        _floor_number(search, engine, budget),
+        hint=f"one pass of the base over the {len(search.val)} rows of val does not fit: {detail}",
+    )
+
+
+def _floor_number(search: Search, engine: Engine, kind: str) -> float:
+    bound = floor_of(search, engine)
     needed = {
         "max_metric_calls": bound.metric_calls,
         "max_lm_calls": bound.lm_calls,

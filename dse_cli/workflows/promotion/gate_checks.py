@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from dse_cli.contracts.project import GatePolicy
     from dse_cli.evaluation.gate.row_measures import Resource, RowMeasures
     from dse_cli.project.document import Loc
-    from dse_cli.runtime.policy import ModelRole
     from dse_cli.workflows.inputs import JobInputs
     from dse_cli.workflows.policies import NamedPolicy
 
@@ -98,7 +97,7 @@ def _refuse_seen(inputs: JobInputs, candidate: NamedPolicy) -> None:
     demos = () if few_shot is None else few_shot.examples
     known = {
         *candidate.artifact.evaluation.rows,
-        *(demo.id for demo in demos if demo.source == "train"),
+        *(demo.id for demo in demos if demo.source != "authored"),
     }
     seen = [row.id for row in inputs.dataset.split("holdout") if row.id in known]
     if seen:
@@ -145,9 +144,7 @@ def _rule_problems(
 
 
 def _models(named: NamedPolicy) -> list[str]:
-    roles: tuple[ModelRole, ...] = ("main", "repair")
-    names = {named.policy.model(role).model for role in roles}
-    return sorted(name for name in names if name is not None)
+    return list(named.policy.models)
 
 
 def _unpriced(inputs: JobInputs, named: NamedPolicy) -> list[str]:

@@ -19,6 +19,7 @@ from dse_cli.registry.json_text import json_file_bytes
 from dse_cli.registry.receipts import FoundRun, LoadedRun, artifact_of_run, find_run, load_receipt
 from dse_cli.workflows.compiles.compile_outputs import CompileOutputs, build_outputs, dependencies
 from dse_cli.workflows.compiles.compile_search import SearchOutcome, run_search
+from dse_cli.workflows.compiles.libraries import refuse_other_libraries
 from dse_cli.workflows.inputs import JobInputs, load_inputs
 from dse_cli.workflows.session import RunOptions, Session, open_session
 
@@ -74,6 +75,7 @@ async def replay_strict(project: Project, written: str, options: RunOptions) -> 
         StaleError: the tree no longer holds the inputs of the run.
     """
     found, loaded = _load(project, written)
+    refuse_other_libraries(loaded.receipt)
     transcript = _transcript(found, loaded)
     inputs = _inputs(project, found, loaded.receipt)
     _refuse_other_inputs(inputs, loaded.receipt)

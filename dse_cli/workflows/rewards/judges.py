@@ -91,7 +91,8 @@ class _Loader:
         stored = None if name is None else self._artifact(name, store, loaded.signature)
         if name is None or stored is None:
             return None
-        policy = Policy(loaded.signature, stored.artifact.params)
+        params = stored.artifact.params
+        policy = Policy(loaded.signature, params, store.load_index(params))
         self._check_models(policy)
         if len(self.problems) > before:
             return None
@@ -160,7 +161,7 @@ class _Loader:
         return None
 
     def _check_models(self, policy: Policy) -> None:
-        names = {policy.model("main").model or "", policy.model("repair").model or ""}
+        names = {policy.model("main").model or "", *policy.models}
         for name in sorted(names):
             try:
                 self.catalog.identify(name)

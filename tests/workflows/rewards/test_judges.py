@@ -23,7 +23,7 @@ from dse_cli.project.project import Project
 from dse_cli.registry.findings import AlteredFileError
 from dse_cli.report.eval_text import eval_lines
 from dse_cli.workflows.checks.check import check_project
-from dse_cli.workflows.compiles.compile import plan_compile
+from dse_cli.workflows.compiles.plan import plan_compile
 from dse_cli.workflows.evals.evaluate import EvalRequest, plan_eval, run_eval
 from dse_cli.workflows.replays.replay import replay_strict
 from dse_cli.workflows.session import RunOptions, open_session
@@ -56,7 +56,7 @@ def court(tmp_path: Path) -> Project:
 def problems(project: Project) -> list[Diagnostic]:
     with pytest.raises((SpecError, AlteredFileError)) as error:
         load(project)
-    return list(error.value.diagnostics)  # type: ignore[attr-defined]
+    return list(error.value.diagnostics)
 
 
 def only(project: Project) -> Diagnostic:
