@@ -12,8 +12,8 @@ from pydantic import Field
 
 from dse_cli.contracts.base import Contract
 from dse_cli.optimizers.archive import TIE
-from dse_cli.optimizers.bootstrap import train_pool, with_demos
-from dse_cli.optimizers.demo_sets import Recipe, make_demo_sets
+from dse_cli.optimizers.demos.bootstrap import train_pool, with_demos
+from dse_cli.optimizers.demos.demo_sets import Recipe, make_demo_sets
 from dse_cli.optimizers.search import Optimizer, SearchPlan
 
 if TYPE_CHECKING:

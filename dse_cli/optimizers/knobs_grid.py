@@ -18,9 +18,9 @@ from dse_cli.canonical import canonical_text
 from dse_cli.contracts.base import Contract
 from dse_cli.contracts.params import merge
 from dse_cli.evaluation.seeds import substream
+from dse_cli.optimizers.demos.labelled_demos import labelled_set
 from dse_cli.optimizers.fewshot_greedy_forward import demo_json
 from dse_cli.optimizers.instruction_grid import scheduled_plan
-from dse_cli.optimizers.labelled_demos import labelled_set
 from dse_cli.optimizers.scheduling.checks import scheduler_problems
 from dse_cli.optimizers.scheduling.rank import Proposed, rank
 from dse_cli.optimizers.scheduling.settings import SchedulerSpec

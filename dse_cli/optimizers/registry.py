@@ -24,10 +24,10 @@ from dse_cli.optimizers.instruction_propose import (
 )
 from dse_cli.optimizers.joint import JointConfig, JointInstructionGridThenFewShot
 from dse_cli.optimizers.knobs_grid import KnobsGrid, KnobsGridConfig
-from dse_cli.optimizers.mipro_config import MiproV2Config
-from dse_cli.optimizers.mipro_v2 import MiproV2
+from dse_cli.optimizers.mipro.config import MiproV2Config
+from dse_cli.optimizers.mipro.mipro_v2 import MiproV2
 from dse_cli.optimizers.search import Registered
-from dse_cli.optimizers.simba import Simba, SimbaConfig
+from dse_cli.optimizers.simba.simba import Simba, SimbaConfig
 from dse_cli.optimizers.successive_halving import SuccessiveHalving, SuccessiveHalvingConfig
 
 OPTIMIZERS: Mapping[str, Registered[Any]] = {

@@ -11,7 +11,7 @@ from dse_cli.contracts.lm import NANO
 from dse_cli.evaluation.candidate import Candidate
 from dse_cli.evaluation.ledger import Bound
 from dse_cli.evaluation.query import Query
-from dse_cli.optimizers.bootstrap import teacher_policy
+from dse_cli.optimizers.demos.bootstrap import teacher_policy
 from dse_cli.workflows.compiles.dearest import dearest_policy, unbounded
 from dse_cli.workflows.compiles.rehearsal import made_up
 

@@ -11,7 +11,7 @@ import pytest
 
 from dse_cli.contracts.dataset import rows_hash
 from dse_cli.contracts.errors import NothingSelectedError, SpecError, StaleError
-from dse_cli.optimizers.mipro_config import AUTO, AutoSetting
+from dse_cli.optimizers.mipro.config import AUTO, AutoSetting
 from dse_cli.project.project import Project
 from dse_cli.workflows.checks.stale_rows import RowChecks
 from dse_cli.workflows.compiles.compile_search import find_optimizer

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dse_cli.evaluation.candidate import MAIN
 from dse_cli.evaluation.seeds import substream
-from dse_cli.optimizers.bootstrap import train_pool
-from dse_cli.optimizers.demo_sets import Recipe, make_demo_sets
-from dse_cli.optimizers.mipro_config import (
+from dse_cli.optimizers.demos.bootstrap import train_pool
+from dse_cli.optimizers.demos.demo_sets import Recipe, make_demo_sets
+from dse_cli.optimizers.mipro.config import (
     AUTO,
     MINIBATCH_SETTINGS,
     ZERO_SHOT_DEMOS,
@@ -22,14 +22,14 @@ from dse_cli.optimizers.mipro_config import (
     RaceSpec,
     trials_for,
 )
-from dse_cli.optimizers.mipro_proposals import Grounding, questions_at_most
-from dse_cli.optimizers.mipro_schedule import Schedule
-from dse_cli.optimizers.mipro_search import FullEvaluation, MiproSearch, evaluate_in_full
-from dse_cli.optimizers.mipro_space import ComponentChoices, sizes
+from dse_cli.optimizers.mipro.instructions import Grounding, questions_at_most
+from dse_cli.optimizers.mipro.schedule import Schedule
+from dse_cli.optimizers.mipro.space import ComponentChoices, sizes
+from dse_cli.optimizers.mipro.tpe import LIBRARIES
+from dse_cli.optimizers.mipro.trials import FullEvaluation, MiproSearch, evaluate_in_full
 from dse_cli.optimizers.scheduling.checks import scheduler_problems
 from dse_cli.optimizers.scheduling.rank import Proposed, rank
 from dse_cli.optimizers.search import Optimizer, SearchPlan, SettingProblem
-from dse_cli.optimizers.tpe import LIBRARIES
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row

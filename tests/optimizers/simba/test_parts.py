@@ -13,16 +13,16 @@ from dse_cli.contracts.job import SearchSpace
 from dse_cli.evaluation.candidate import Candidate
 from dse_cli.optimizers.archive import Entry
 from dse_cli.optimizers.search import Search
-from dse_cli.optimizers.simba_buckets import (
+from dse_cli.optimizers.simba.buckets import (
     Bucket,
     Thresholds,
     Trajectory,
     by_interest,
     thresholds,
 )
-from dse_cli.optimizers.simba_pool import Member, Pool, draw_member
-from dse_cli.optimizers.simba_schedule import minibatch, winner_places
-from dse_cli.optimizers.simba_strategies import (
+from dse_cli.optimizers.simba.pool import Member, Pool, draw_member
+from dse_cli.optimizers.simba.schedule import minibatch, winner_places
+from dse_cli.optimizers.simba.strategies import (
     Draft,
     advice_ask,
     drop_demos,

@@ -14,7 +14,7 @@ from dse_cli.contracts.job import SearchSpace
 from dse_cli.evaluation.executor import CellTask
 from dse_cli.evaluation.ledger import BudgetStopError
 from dse_cli.evaluation.seeds import substream
-from dse_cli.optimizers.bootstrap import (
+from dse_cli.optimizers.demos.bootstrap import (
     DemoSetBuild,
     bootstrap,
     fill,

@@ -11,22 +11,22 @@ from dse_cli.evaluation.ledger import Bound
 from dse_cli.evaluation.seeds import substream
 from dse_cli.optimizers.draws import choice
 from dse_cli.optimizers.proposals.proposer import Proposal, Proposer, at_temperature
-from dse_cli.optimizers.simba_buckets import (
+from dse_cli.optimizers.simba.buckets import (
     Bucket,
     Thresholds,
     Trajectory,
     by_interest,
     thresholds,
 )
-from dse_cli.optimizers.simba_log import SimbaLog
-from dse_cli.optimizers.simba_pool import Member, Pool, draw_member
-from dse_cli.optimizers.simba_schedule import (
+from dse_cli.optimizers.simba.log import SimbaLog
+from dse_cli.optimizers.simba.pool import Member, Pool, draw_member
+from dse_cli.optimizers.simba.schedule import (
     minibatch,
     programs_per_step,
     step_cells,
     winner_places,
 )
-from dse_cli.optimizers.simba_strategies import (
+from dse_cli.optimizers.simba.strategies import (
     Draft,
     Program,
     Strategy,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
     from dse_cli.optimizers.archive import Entry
     from dse_cli.optimizers.search import Search
-    from dse_cli.optimizers.simba import SimbaConfig
+    from dse_cli.optimizers.simba.simba import SimbaConfig
     from dse_cli.runtime.policy import Policy
 
 

@@ -27,8 +27,8 @@ from dse_cli.optimizers.proposals.proposer import Ask, Proposal, Proposer
 from dse_cli.optimizers.proposals.tips import TIPS
 
 if TYPE_CHECKING:
-    from dse_cli.optimizers.demo_sets import DemoSet
-    from dse_cli.optimizers.mipro_config import MiproV2Config
+    from dse_cli.optimizers.demos.demo_sets import DemoSet
+    from dse_cli.optimizers.mipro.config import MiproV2Config
     from dse_cli.optimizers.search import Search
     from dse_cli.runtime.policy import Policy
 

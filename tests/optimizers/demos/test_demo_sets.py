@@ -8,7 +8,7 @@ import pytest
 from dse_cli.contracts.evaluation import Cell
 from dse_cli.contracts.job import SearchSpace
 from dse_cli.evaluation.executor import CellTask
-from dse_cli.optimizers.demo_sets import DemoSet, Recipe, make_demo_sets
+from dse_cli.optimizers.demos.demo_sets import DemoSet, Recipe, make_demo_sets
 from dse_cli.optimizers.search import Search
 from tests.evaluation.cells import BASE, FakeRunner, make_cell, make_engine, make_rows
 

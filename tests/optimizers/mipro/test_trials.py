@@ -15,15 +15,15 @@ from dse_cli.contracts.search_record import TrialRecord
 from dse_cli.evaluation.candidate import Candidate
 from dse_cli.evaluation.executor import CellTask
 from dse_cli.evaluation.ledger import BudgetStopError
-from dse_cli.optimizers.mipro_config import MiproV2Config
-from dse_cli.optimizers.mipro_schedule import Schedule
-from dse_cli.optimizers.mipro_search import MiproSearch
-from dse_cli.optimizers.mipro_space import ComponentChoices, compose
-from dse_cli.optimizers.mipro_v2 import schedule_of
+from dse_cli.optimizers.mipro.config import MiproV2Config
+from dse_cli.optimizers.mipro.mipro_v2 import schedule_of
+from dse_cli.optimizers.mipro.schedule import Schedule
+from dse_cli.optimizers.mipro.space import ComponentChoices, compose
+from dse_cli.optimizers.mipro.trials import MiproSearch
 from dse_cli.optimizers.search import Search
 from dse_cli.runtime.policy import Policy
 from tests.evaluation.cells import BASE, FakeRunner, make_cell, make_engine, make_rows
-from tests.optimizers.test_mipro_config import FEW_SHOT_TABLE
+from tests.optimizers.mipro.test_config import FEW_SHOT_TABLE
 from tests.runtime.policies import make_policy
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dse_cli.optimizers.mipro_config import MiproV2Config, trials_for
-from dse_cli.optimizers.mipro_v2 import MiproV2, recipe_of, schedule_of
+from dse_cli.optimizers.mipro.config import MiproV2Config, trials_for
+from dse_cli.optimizers.mipro.mipro_v2 import MiproV2, recipe_of, schedule_of
 
 ZERO_SHOT = {"max_bootstrapped_demos": 0, "max_labeled_demos": 0}
 

@@ -12,8 +12,8 @@ from dse_cli.contracts.search_record import DemoSetRecord, ShownDemo
 if TYPE_CHECKING:
     from dse_cli.optimizers.archive import Entry
     from dse_cli.optimizers.search import Search
-    from dse_cli.optimizers.simba_buckets import Bucket, Thresholds
-    from dse_cli.optimizers.simba_strategies import Draft, Program
+    from dse_cli.optimizers.simba.buckets import Bucket, Thresholds
+    from dse_cli.optimizers.simba.strategies import Draft, Program
     from dse_cli.runtime.policy import Policy
 
 

@@ -15,7 +15,7 @@ from dse_cli.optimizers.proposals.proposer import MOST_CHARS, Ask
 
 if TYPE_CHECKING:
     from dse_cli.optimizers.archive import Entry
-    from dse_cli.optimizers.simba_buckets import Bucket, Thresholds, Trajectory
+    from dse_cli.optimizers.simba.buckets import Bucket, Thresholds, Trajectory
     from dse_cli.runtime.policy import Policy
 
 Strategy = Literal["append_a_demo", "append_a_rule"]

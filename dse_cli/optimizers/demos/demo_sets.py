@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dse_cli.contracts.search_record import DemoSetRecord, ShownDemo
 from dse_cli.evaluation.seeds import substream
-from dse_cli.optimizers.bootstrap import (
+from dse_cli.optimizers.demos.bootstrap import (
     DemoSetBuild,
     bootstrap,
     fill,

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from dse_cli.evaluation.executor import CellTask
-from dse_cli.optimizers import mipro_search
-from dse_cli.optimizers.mipro_schedule import Schedule
+from dse_cli.optimizers.mipro import trials
+from dse_cli.optimizers.mipro.schedule import Schedule
 from tests.evaluation.cells import BASE
-from tests.optimizers.test_mipro_search import Trials
+from tests.optimizers.mipro.test_trials import Trials
 
-RECORD = json.loads((Path(__file__).parent / "mipro_choices.json").read_text(encoding="utf-8"))
+RECORD = json.loads((Path(__file__).parent / "choices.json").read_text(encoding="utf-8"))
 NAMES = ("main", "plan", "step", "work")
 
 pytestmark = pytest.mark.skipif(
@@ -63,7 +63,7 @@ def test_the_evaluations_are_those_of_the_published_code_in_their_order(
     run: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The surrogate gets the very seed that DSPy was given, and not a sub-stream of it.
-    monkeypatch.setattr(mipro_search, "substream_seed", lambda *names: run["seed"])
+    monkeypatch.setattr(trials, "substream_seed", lambda *names: run["seed"])
     names = list(NAMES[: run["components"]])
     found = Trials(
         Schedule(run["trials"], run["minibatch"], 5),

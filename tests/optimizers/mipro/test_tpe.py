@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dse_cli.optimizers.tpe import Choice, Tpe
+from dse_cli.optimizers.mipro.tpe import Choice, Tpe
 
 SIZES = {"main.instruction": 3, "main.demos": 6}
 

@@ -22,8 +22,8 @@ from dse_cli.contracts.base import Contract
 from dse_cli.contracts.meta import MetaName
 from dse_cli.evaluation.ledger import BudgetStopError
 from dse_cli.optimizers.search import Optimizer, SearchPlan, SettingProblem
-from dse_cli.optimizers.simba_run import SimbaRun
-from dse_cli.optimizers.simba_schedule import (
+from dse_cli.optimizers.simba.run import SimbaRun
+from dse_cli.optimizers.simba.schedule import (
     programs_per_step,
     step_cells,
     teaching_rows,

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dse_cli.evaluation.candidate import MAIN, Candidate
-from dse_cli.optimizers.bootstrap import with_demos
+from dse_cli.optimizers.demos.bootstrap import with_demos
 
 if TYPE_CHECKING:
     from dse_cli.contracts.prompt_ir import Demo
-    from dse_cli.optimizers.tpe import Choice
+    from dse_cli.optimizers.mipro.tpe import Choice
 
 INSTRUCTION = "instruction"
 DEMOS = "demos"

@@ -13,7 +13,7 @@ from dse_cli.contracts.errors import NothingSelectedError
 from dse_cli.contracts.evaluation import Cell, CellUsage
 from dse_cli.evaluation.executor import CellTask
 from dse_cli.evaluation.query import Query
-from dse_cli.optimizers.simba import Simba, SimbaConfig
+from dse_cli.optimizers.simba.simba import Simba, SimbaConfig
 from dse_cli.runtime.policy import Policy
 from dse_cli.runtime.prediction import Prediction
 from tests.evaluation.cells import answered, make_cell, make_rows, outage, unit

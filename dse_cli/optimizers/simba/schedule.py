@@ -12,7 +12,7 @@ from dse_cli.optimizers.draws import shuffled
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
     from dse_cli.optimizers.search import Search
-    from dse_cli.optimizers.simba import SimbaConfig
+    from dse_cli.optimizers.simba.simba import SimbaConfig
 
 
 def teaching_rows(search: Search) -> list[Row]:

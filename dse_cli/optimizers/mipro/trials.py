@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from dse_cli.evaluation.ledger import Bound
 from dse_cli.evaluation.seeds import substream, substream_seed
-from dse_cli.optimizers.mipro_space import ComponentChoices, compose, origin_of, sizes
-from dse_cli.optimizers.tpe import Choice, Tpe
+from dse_cli.optimizers.mipro.space import ComponentChoices, compose, origin_of, sizes
+from dse_cli.optimizers.mipro.tpe import Choice, Tpe
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row
     from dse_cli.optimizers.archive import Entry
-    from dse_cli.optimizers.mipro_schedule import Schedule
+    from dse_cli.optimizers.mipro.schedule import Schedule
     from dse_cli.optimizers.search import Search
 
 

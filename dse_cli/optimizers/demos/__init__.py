@@ -1,0 +1,1 @@
+"""Demo sets: labelled rows, bootstrapped answers, and the published recipe of both."""

@@ -1,0 +1,1 @@
+"""MIPROv2: settings, the published counts, the proposals, and the search over both."""
