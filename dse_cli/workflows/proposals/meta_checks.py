@@ -8,12 +8,13 @@ that has cost money), or leave out what the optimizer needs of the answer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from dse_cli.canonical import canonical_text
 from dse_cli.contracts.schema import is_full_schema
 from dse_cli.optimizers.proposals.meta_signatures import shipped_signature
 from dse_cli.project.suggest import did_you_mean
+from dse_cli.workflows.pins.pin_problem import PinProblem
 
 if TYPE_CHECKING:
     from dse_cli.contracts.meta import MetaName
@@ -27,64 +28,46 @@ _REMARKS: Final = frozenset(
 _OBJECT: Final = _REMARKS | {"type", "properties", "required", "additionalProperties"}
 
 
-class MetaProblem(NamedTuple):
-    """Why a signature cannot stand in.
-
-    Attributes:
-        location: in its ``signature.yaml``.
-        message: one sentence.
-        hint: what to do, or None.
-        key: whether it is about the key at ``location`` and not its value.
-    """
-
-    location: tuple[str, ...]
-    message: str
-    hint: str | None = None
-    key: bool = True
-
-
-def override_problems(name: MetaName, signature: Signature) -> Iterator[MetaProblem]:
+def override_problems(name: MetaName, signature: Signature) -> Iterator[PinProblem]:
     """Yield every reason why ``signature`` cannot stand in for the meta-signature ``name``."""
     shipped = shipped_signature(name)
     yield from _input_problems(name, signature, shipped.input_schema)
     yield from _output_problems(name, signature, shipped.output_schema)
 
 
-def _input_problems(
-    name: MetaName, signature: Signature, supplied: Schema
-) -> Iterator[MetaProblem]:
+def _input_problems(name: MetaName, signature: Signature, supplied: Schema) -> Iterator[PinProblem]:
     schema = signature.input_schema
     narrowing = sorted(schema.keys() - _OBJECT)
     if narrowing:
         message = f"{narrowing[0]!r} restricts the input, and what {name} is given may not fit"
-        yield MetaProblem(("input", narrowing[0]), message, "remove it")
+        yield PinProblem(("input", narrowing[0]), message, "remove it", key=True)
     fields, known = schema.get("properties", {}), supplied["properties"]
     for field in dict.fromkeys([*fields, *schema.get("required", ())]):
         place = _place(signature.spec.input, "input", field)
         if field not in known:
             message = f"{name} is given no field {field!r}"
             hint = did_you_mean(field, known, otherwise="it is given")
-            yield MetaProblem(place, message, hint)
+            yield PinProblem(place, message, hint, key=True)
         elif field in fields and not _accepts(fields[field], known[field]):
             message = f"{name} is given {_kind(known[field])} as {field!r}, without limits"
             hint = f"declare it as {_spelling(known[field])}"
-            yield MetaProblem(place, message, hint)
+            yield PinProblem(place, message, hint, key=True)
 
 
-def _output_problems(name: MetaName, signature: Signature, needed: Schema) -> Iterator[MetaProblem]:
+def _output_problems(name: MetaName, signature: Signature, needed: Schema) -> Iterator[PinProblem]:
     schema = signature.output_schema
     fields = schema.get("properties", {})
     for field, fragment in needed["properties"].items():
         place = _place(signature.spec.output, "output", field)
         if field not in fields:
             message = f"{name} must answer {field!r}, and this signature does not"
-            yield MetaProblem(("output",), message, f"add {field}: {_spelling(fragment)}")
+            yield PinProblem(("output",), message, f"add {field}: {_spelling(fragment)}", key=True)
         elif not _types(fields[field]) or not _types(fields[field]) <= _types(fragment):
             message = f"the answer of {name} must hold {_kind(fragment)} as {field!r}"
-            yield MetaProblem(place, message, f"declare it as {_spelling(fragment)}")
+            yield PinProblem(place, message, f"declare it as {_spelling(fragment)}", key=True)
         elif field not in schema.get("required", ()):
             message = f"the answer of {name} must always hold {field!r}, and here it is optional"
-            yield MetaProblem(place, message, "make it required")
+            yield PinProblem(place, message, "make it required", key=True)
 
 
 def _place(written: Mapping[str, Any], part: str, field: str) -> tuple[str, ...]:

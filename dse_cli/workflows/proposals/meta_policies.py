@@ -7,19 +7,13 @@ and whatever is wrong is an error at its line.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dse_cli.contracts.errors import AlteredError, DseError, SpecError, StaleError, UsageError
 from dse_cli.optimizers.proposals.meta_signatures import shipped_signature
 from dse_cli.optimizers.registry import OPTIMIZERS
-from dse_cli.project.names import resolve_reference
-from dse_cli.project.source_text import raise_sorted
-from dse_cli.project.specs import load_signature
-from dse_cli.registry.findings import AlteredFileError
-from dse_cli.registry.store import SignatureStore
-from dse_cli.runtime.direct import refuse_tools
-from dse_cli.runtime.policy import Policy, authored_policy
+from dse_cli.runtime.policy import authored_policy
+from dse_cli.workflows.pins.pin_loader import PinLoader, raise_pin_problems
 from dse_cli.workflows.proposals.meta_checks import override_problems
 
 if TYPE_CHECKING:
@@ -27,10 +21,10 @@ if TYPE_CHECKING:
     from dse_cli.contracts.job import CompileJob
     from dse_cli.contracts.meta import MetaName, MetaOverride
     from dse_cli.lm.catalog import ModelCatalog
-    from dse_cli.project.document import Loc
     from dse_cli.project.project import Project
     from dse_cli.project.specs import LoadedSignatureFile
     from dse_cli.project.yaml_document import YamlDocument
+    from dse_cli.runtime.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,104 +81,38 @@ def load_meta(
             shipped = shipped_signature(name)
             loaded.append(MetaPolicy(name, authored_policy(shipped, model=model)))
             continue
-        found = _Loader(project, document, catalog, name, override, problems).load(model)
+        loader = PinLoader(project, document, catalog, ("meta", name), "meta", problems)
+        found = _load(loader, name, override, model)
         if found is not None:
             loaded.append(found)
-    if any(problem.outcome == "altered" for problem in problems):
-        raise AlteredFileError(problems)
-    raise_sorted(problems)
+    raise_pin_problems(problems)
     return tuple(one for one in loaded if one.name in asked)
 
 
-@dataclass(frozen=True)
-class _Loader:
-    """Loads one override; what is wrong goes to ``problems``."""
-
-    project: Project
-    document: YamlDocument
-    catalog: ModelCatalog
-    name: MetaName
-    override: MetaOverride
-    problems: list[Diagnostic]
-
-    def load(self, model: str) -> MetaPolicy | None:
-        """Return the policy, or None after recording why there is none."""
-        before = len(self.problems)
-        loaded = self._signature()
-        if loaded is None:
-            return None
-        for found in override_problems(self.name, loaded.signature):
-            # Where the field stands, because there it is mended; the job only names the file.
-            place = (found.location, "bad-meta", found.message, found.hint)
-            self.problems.append(loaded.document.diagnostic(*place, key=found.key))
-        meta = self._policy(loaded, model)
-        return None if len(self.problems) > before else meta
-
-    def _signature(self) -> LoadedSignatureFile | None:
-        try:
-            known = self.project.signature_ids
-            folder = resolve_reference(self.override.signature, known, what="signature")
-            loaded = load_signature(self.project, folder)
-            refuse_tools(loaded.signature)
-        except UsageError as error:
-            self._report(("signature",), "unknown-meta", error.message, error.hint)
-            return None
-        except SpecError as error:
-            self.problems.extend(error.diagnostics)
-            return None
-        return loaded
-
-    def _policy(self, loaded: LoadedSignatureFile, model: str) -> MetaPolicy | None:
-        written = self.override.artifact
-        if written is None:
-            named = loaded.signature.spec.defaults.params.model
-            pins = named is not None and named.model is not None
-            policy = authored_policy(loaded.signature, model=model)
-            return self._checked(MetaPolicy(self.name, policy, pins_model=pins), "signature")
-        paths = self.project.paths
-        store = SignatureStore(paths.artifact(loaded.folder), paths.locks)
-        try:
-            file = store.resolve(written)
-            stored = store.load_artifact_for(file, loaded.signature)
-        except UsageError as error:
-            hint = error.hint
-            if not store.list_artifacts():
-                hint = f"{loaded.folder} was never compiled: run 'dse compile {loaded.folder}'"
-            message = f"{error.message} of {loaded.folder!r}"
-            self._report(("artifact",), "unknown-artifact", message, hint)
-        except StaleError as error:
-            hint = f"run 'dse compile {loaded.folder}', then put the new id here; or restore its "
-            hint += "signature"
-            self._report(("artifact",), "stale-meta", error.message, hint, outcome=error)
-        except AlteredError as error:
-            self._report(("artifact",), "altered-meta", error.message, error.hint, outcome=error)
-        else:
-            params = stored.artifact.params
-            policy = Policy(loaded.signature, params, store.load_index(params))
-            found = MetaPolicy(self.name, policy, store.shown(file), stored.digest, True)
-            return self._checked(found, "artifact")
+def _load(
+    loader: PinLoader, name: MetaName, override: MetaOverride, model: str
+) -> MetaPolicy | None:
+    """Return a stand-in, or None after recording why there is none."""
+    loaded = loader.signature(override.signature)
+    if loaded is None:
         return None
+    for found in override_problems(name, loaded.signature):
+        # Where the field stands, because there it is mended; the job only names the file.
+        place = (found.location, "bad-meta", found.message, found.hint)
+        loader.problems.append(loaded.document.diagnostic(*place, key=found.key))
+    if override.artifact is None:
+        return _authored(loader, name, loaded, model)
+    pinned = loader.artifact(override.artifact, loaded)
+    if pinned is None:
+        return None
+    return MetaPolicy(name, pinned.policy, pinned.file, pinned.digest, pins_model=True)
 
-    def _checked(self, meta: MetaPolicy, key: str) -> MetaPolicy:
-        """Return ``meta`` after recording which of its models the project does not know."""
-        for name in meta.models():
-            try:
-                self.catalog.identify(name)
-            except DseError as error:
-                message = f"it is pinned to the model {name!r}: {error.message}"
-                self._report((key,), "unknown-model", message, error.hint)
-        return meta
 
-    def _report(
-        self,
-        location: Loc,
-        code: str,
-        message: str,
-        hint: str | None = None,
-        *,
-        outcome: DseError | None = None,
-    ) -> None:
-        found = self.document.diagnostic(("meta", self.name, *location), code, message, hint)
-        if outcome is not None:
-            found = replace(found, outcome=outcome.outcome)
-        self.problems.append(found)
+def _authored(
+    loader: PinLoader, name: MetaName, loaded: LoadedSignatureFile, model: str
+) -> MetaPolicy:
+    """Return the policy of the signature file, on the proposer's model unless it names its own."""
+    named = loaded.signature.spec.defaults.params.model
+    policy = authored_policy(loaded.signature, model=model)
+    loader.check_models(policy.models, ("signature",))
+    return MetaPolicy(name, policy, pins_model=named is not None and named.model is not None)

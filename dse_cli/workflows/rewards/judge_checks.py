@@ -12,6 +12,7 @@ from dse_cli.contracts.metrics.judges import WINNERS, PairwiseJudge
 from dse_cli.evaluation.judges.pinned_judge import is_of_output
 from dse_cli.evaluation.schema_fields import choices_at, names_at, parts_of, schemas_at, types_at
 from dse_cli.project.suggest import did_you_mean
+from dse_cli.workflows.pins.pin_problem import PinProblem
 
 if TYPE_CHECKING:
     from dse_cli.contracts.metrics.judges import Judge
@@ -22,25 +23,9 @@ _TEXT: Final = frozenset({"string"})
 _NUMBERS: Final = frozenset({"integer", "number"})
 
 
-class JudgeProblem(NamedTuple):
-    """Why a judge does not fit.
-
-    Attributes:
-        location: path inside the settings of the judge.
-        message: one sentence.
-        hint: what to do, or None.
-        key: whether it is about the key at ``location`` and not its value.
-    """
-
-    location: tuple[str, ...]
-    message: str
-    hint: str | None = None
-    key: bool = False
-
-
 def judge_problems(
     config: Judge | PairwiseJudge, judge: Signature, task: Signature
-) -> Iterator[JudgeProblem]:
+) -> Iterator[PinProblem]:
     """Yield every reason why ``judge`` cannot judge the outputs of ``task`` as it is set up."""
     shown = _shown(config)
     for one in shown:
@@ -49,7 +34,7 @@ def judge_problems(
     for field in sorted(set(judge.input_schema.get("required", ())) - given):
         message = f"the judge needs {field!r}, and nothing is given for it"
         hint = f"add it to inputs, with a path: {field}: expected..."
-        yield JudgeProblem(("inputs",), message, hint, key=True)
+        yield PinProblem(("inputs",), message, hint, key=True)
     if isinstance(config, PairwiseJudge):
         yield from _winner_problems(config, judge)
     else:
@@ -80,12 +65,12 @@ def _shown(config: Judge | PairwiseJudge) -> list[_Shown]:
     return shown
 
 
-def _field_problems(one: _Shown, judge: Signature, task: Signature) -> Iterator[JudgeProblem]:
+def _field_problems(one: _Shown, judge: Signature, task: Signature) -> Iterator[PinProblem]:
     field, path, location = one.field, one.path, one.path_location
     if not schemas_at(judge.input_schema, (field,)):
         hint = did_you_mean(field, names_at(judge.input_schema, ()), otherwise="its input fields")
         message = f"the judge {judge.id} has no input field {field!r}"
-        yield JudgeProblem(one.field_location, message, hint, key=location[0] == "inputs")
+        yield PinProblem(one.field_location, message, hint, key=location[0] == "inputs")
         return
     root, _, rest = path.partition(".")
     schema = task.input_schema if root == "input" else task.output_schema
@@ -95,7 +80,7 @@ def _field_problems(one: _Shown, judge: Signature, task: Signature) -> Iterator[
         side = "input" if root == "input" else "output"
         message = f"{path!r} leads nowhere: the {side} of {task.id} has no field {rest!r}"
         known = names_at(schema, parts[:missing])
-        yield JudgeProblem(
+        yield PinProblem(
             location, message, did_you_mean(str(parts[missing]), known, otherwise="fields")
         )
         return
@@ -103,17 +88,17 @@ def _field_problems(one: _Shown, judge: Signature, task: Signature) -> Iterator[
     if is_of_output(path) and needed and not _is_always_there(schema, parts):
         message = f"{path!r} may be absent from an output, and the judge needs {field!r}"
         hint = "an answer could escape its judge by leaving it out; judge a required field"
-        yield JudgeProblem(location, message, hint)
+        yield PinProblem(location, message, hint)
     takes, gives = types_at(judge.input_schema, (field,)), types_at(schema, parts)
     if takes is None or gives is None or takes == _TEXT or gives <= _widened(takes):
         return
     message = (
         f"{path!r} is {_words(gives)}, and the judge's field {field!r} must be {_words(takes)}"
     )
-    yield JudgeProblem(location, message)
+    yield PinProblem(location, message)
 
 
-def _score_problems(config: Judge, judge: Signature) -> Iterator[JudgeProblem]:
+def _score_problems(config: Judge, judge: Signature) -> Iterator[PinProblem]:
     found = list(_answer_problems("score", config.score, judge, _NUMBERS, "a number"))
     yield from found
     if found:
@@ -126,22 +111,22 @@ def _score_problems(config: Judge, judge: Signature) -> Iterator[JudgeProblem]:
             f"{config.score!r} can be {outside[-1]:g}, which is off the scale {low:g} to {high:g}"
         )
         hint = f"write scale: [{values[0]:g}, {values[-1]:g}]" if len(values) > 1 else None
-        yield JudgeProblem(("score",), message, hint)
+        yield PinProblem(("score",), message, hint)
 
 
-def _winner_problems(config: PairwiseJudge, judge: Signature) -> Iterator[JudgeProblem]:
+def _winner_problems(config: PairwiseJudge, judge: Signature) -> Iterator[PinProblem]:
     found = list(_answer_problems("winner", config.winner, judge, _TEXT, "a text"))
     yield from found
     choices = choices_at(judge.output_schema, parts_of(config.winner))
     if not found and (not {"a", "b"} <= set(choices) or not set(choices) <= set(WINNERS)):
         message = f"{config.winner!r} is not one of a, b and tie"
         hint = f"give it this type in the judge: {config.winner}: {{enum: [a, b, tie]}}"
-        yield JudgeProblem(("winner",), message, hint)
+        yield PinProblem(("winner",), message, hint)
 
 
 def _answer_problems(
     key: str, field: str, judge: Signature, allowed: frozenset[str], words: str
-) -> Iterator[JudgeProblem]:
+) -> Iterator[PinProblem]:
     """Yield why a field of the judge's answer is not always there, or is of the wrong type."""
     schema, parts = judge.output_schema, parts_of(field)
     missing = _first_missing(schema, parts)
@@ -149,13 +134,13 @@ def _answer_problems(
     if missing is not None:
         known = names_at(schema, parts[:missing])
         hint = did_you_mean(str(parts[missing]), known, otherwise="its output fields")
-        yield JudgeProblem((key,), f"the judge {judge.id} answers no field {field!r}", hint)
+        yield PinProblem((key,), f"the judge {judge.id} answers no field {field!r}", hint)
     elif types is None or not types <= allowed:
         kind = "of any type" if types is None else _words(types)
-        yield JudgeProblem((key,), f"{field!r} of the judge must be {words}, and is {kind}")
+        yield PinProblem((key,), f"{field!r} of the judge must be {words}, and is {kind}")
     elif key != "feedback" and not _is_always_there(schema, parts):
         message = f"{field!r} may be absent from the judge's answer"
-        yield JudgeProblem((key,), message, "make it a required field of the judge")
+        yield PinProblem((key,), message, "make it a required field of the judge")
 
 
 def _first_missing(schema: Schema, parts: Sequence[str | int]) -> int | None:
