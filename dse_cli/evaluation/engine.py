@@ -147,10 +147,10 @@ class Engine:
         if not queries:
             return []
         batch = self._batches
-        self._check_time(batch)
         if self.ledger.is_limited or self.ledger.proposer is not None:
             bound = sum(map(self._runner.query_bound, queries), Bound())
             self.ledger.check_query(bound, batch)
+        self._check_time(batch)
         self._observer.queries_started(label, len(queries))
         paths = [query.path for query in queries]
         answers = await self._within_time(self._executor.ask(queries), paths, batch)
@@ -214,12 +214,17 @@ class Engine:
         return f"cand={number:04d}/ex={row.hash[7:19]}/rollout={rollout}"
 
     def _check_budget(self, tasks: list[CellTask], batch: int) -> None:
-        self._check_time(batch)
         if self.ledger.is_limited:
             bound = sum((self._runner.bound(task.candidate, task.row) for task in tasks), Bound())
             self.ledger.check(bound, batch)
+        self._check_time(batch)
 
     def _check_time(self, batch: int) -> None:
+        """End the run when its time is over; asked last, when nothing else stops this batch.
+
+        A search may go on after work that the proposer's share or a budget refused, under the same
+        batch number. A replay that looked at its recorded stop first would end there already.
+        """
         if self._stop_at is not None and batch >= self._stop_at:
             raise BudgetStopError("max_time_s", batch, "the recorded run stopped here")
         limit = self.ledger.limits.max_time_s

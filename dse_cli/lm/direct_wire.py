@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from dse_cli.lm.routes import Route
 
 _MOST_PLANS = 1024
+#: Seeds of llama.cpp; its last one, 2^32 - 1, stands for chance.
+_SEEDS = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class DirectWire:
         """
         import aiohttp
 
-        data = encode_body(plan, request)
+        data = encode_body(plan, route, request)
         try:
             async with self.pool().post(
                 plan.url, data=data, headers=plan.headers, proxy=plan.proxy, allow_redirects=False
@@ -136,7 +138,7 @@ def read_json(route: Route, status: int, raw: bytes, headers: Any) -> Any:
     return body
 
 
-def encode_body(plan: WirePlan, request: LmRequest) -> bytes:
+def encode_body(plan: WirePlan, route: Route, request: LmRequest) -> bytes:
     """Return the body of the POST; the provider's config shapes the messages."""
     body = plan.config.transform_request(
         plan.model,
@@ -146,6 +148,9 @@ def encode_body(plan: WirePlan, request: LmRequest) -> bytes:
         {},
     )
     body.update(plan.extra_body)
+    if route.seeded:
+        # With one seed for all, every sample of a prompt would be the same text.
+        body.setdefault("seed", request.rollout % _SEEDS)
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -44,6 +44,7 @@ class Route:
         concurrency: calls in flight at once.
         requests_per_minute, tokens_per_minute: client-side rate limits; None is no limit.
         free: calls cost nothing (the embedded model); otherwise LiteLLM's price map decides.
+        seeded: the model draws from a seed and not by chance, so that each rollout needs its own.
         in_process: computed here, without LiteLLM and without a server (the lexical embedder).
     """
 
@@ -56,6 +57,7 @@ class Route:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     free: bool = False
+    seeded: bool = False
     in_process: bool = False
 
 

@@ -8,14 +8,11 @@ no machine and no library can order two demos differently.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from fractions import Fraction
 from operator import mul
 from typing import Final
-
-from dse_cli.canonical import canonical_text
 
 Vector = tuple[int, ...]
 
@@ -23,6 +20,7 @@ Vector = tuple[int, ...]
 LARGEST: Final = 127
 #: No embedder gives more; what is longer is no vector.
 MOST_DIMENSIONS: Final = 65_536
+_SPELLED: Final = {str(value): value for value in range(-LARGEST, LARGEST + 1)}
 
 
 def quantise(values: Sequence[float]) -> Vector:
@@ -33,13 +31,15 @@ def quantise(values: Sequence[float]) -> Vector:
     """
     if not values or len(values) > MOST_DIMENSIONS:
         raise ValueError(f"it has {len(values)} numbers")
-    largest = 0.0
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError("it holds something that is no number")
-        if not math.isfinite(value):
-            raise ValueError("it holds a number that is not finite")
-        largest = max(largest, abs(value))
+    if not set(map(type, values)) <= {int, float}:
+        raise ValueError("it holds something that is no number")
+    try:
+        is_finite = all(map(math.isfinite, values))
+    except OverflowError:  # an integer that no float is as large as
+        is_finite = False
+    if not is_finite:
+        raise ValueError("it holds a number that is not finite")
+    largest = max(map(abs, values))
     if largest == 0.0:
         raise ValueError("all its numbers are zero")
     return tuple(round(value / largest * LARGEST) for value in values)
@@ -47,7 +47,8 @@ def quantise(values: Sequence[float]) -> Vector:
 
 def vector_text(vector: Vector) -> str:
     """Return the canonical JSON of a vector: the text of an embedder's response."""
-    return canonical_text(list(vector))
+    # Python spells an integer as canonical JSON does.
+    return f"[{','.join(map(str, vector))}]"
 
 
 def read_vector(text: str) -> Vector:
@@ -56,17 +57,17 @@ def read_vector(text: str) -> Vector:
     Raises:
         ValueError: it is anything else.
     """
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError("it is not JSON") from None
-    if not isinstance(found, list) or not found or len(found) > MOST_DIMENSIONS:
+    if not (text.startswith("[") and text.endswith("]")):
         raise ValueError("it is not a list of numbers")
-    if any(type(value) is not int or abs(value) > LARGEST for value in found):
-        raise ValueError(f"it holds something else than integers from -{LARGEST} to {LARGEST}")
-    if max(map(abs, found)) != LARGEST or vector_text(tuple(found)) != text:
-        raise ValueError("it is not spelled as a quantised vector")
-    return tuple(found)
+    try:
+        # One look-up a number reads it and refuses every other spelling of it.
+        found = tuple(map(_SPELLED.__getitem__, text[1:-1].split(",")))
+    except KeyError:
+        message = f"it holds something else than plain integers from -{LARGEST} to {LARGEST}"
+        raise ValueError(message) from None
+    if len(found) > MOST_DIMENSIONS or max(map(abs, found)) != LARGEST:
+        raise ValueError("it is not a quantised vector")
+    return found
 
 
 def similarity(left: Vector, right: Vector) -> Fraction:

@@ -17,6 +17,7 @@ from dse_cli.contracts.errors import UsageError
 from dse_cli.contracts.prompt_ir import Demo
 from dse_cli.contracts.search_record import DemoSetRecord, ShownDemo
 from dse_cli.evaluation.query import Query
+from dse_cli.lm.vectors import LARGEST, vector_text
 from dse_cli.optimizers.fewshot_greedy_forward import demo_pool
 from dse_cli.optimizers.search import Optimizer, SearchPlan
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from dse_cli.contracts.demo_index import DemoIndex
     from dse_cli.optimizers.search import Search
+    from dse_cli.runtime.policy import Policy
 
 Neighbours = Annotated[int, Field(ge=1, le=64)]
 
@@ -106,17 +108,7 @@ async def embed_pool(search: Search) -> tuple[list[Demo], DemoIndex | None]:
             "there is no model to embed the demos with",
             hint="set models.embedder in the job, for example to lexical-embed",
         )
-    pool = [_labelled_demo(row.id, row.input, row.expected) for row in demo_pool(search)]
-    hashes = {row.id: row.hash for row in search.train}
-    queries = [
-        Query(
-            search.base,
-            demo.input,
-            f"embed/ex={hashes[demo.id][7:19]}",
-            embedder=search.embedder,
-        )
-        for demo in pool
-    ]
+    pool, queries = pool_questions(search)
     answers = await search.engine.ask(queries, label=f"embed {len(pool)} train rows")
     found = [
         (demo, str(answer.output["vector"]))
@@ -124,18 +116,40 @@ async def embed_pool(search: Search) -> tuple[list[Demo], DemoIndex | None]:
         if answer.output is not None
     ]
     demos = [demo for demo, _ in found]
-    _write_down(search, demos, len(pool))
+    _write_down(search, demos)
     if not found:
         return [], None
     return demos, make_index(search.embedder, demos, [vector for _, vector in found])
 
 
-def _write_down(search: Search, demos: Sequence[Demo], tried: int) -> None:
+def pool_questions(search: Search) -> tuple[list[Demo], list[Query]]:
+    """Return the demos of the pool, and for each the question that embeds it."""
+    rows = demo_pool(search)
+    pool = [_labelled_demo(row.id, row.input, row.expected) for row in rows]
+    paths = [f"embed/ex={row.hash[7:19]}" for row in rows]
+    return pool, [
+        Query(search.base, demo.input, path, embedder=search.embedder)
+        for demo, path in zip(pool, paths, strict=True)
+    ]
+
+
+def dearest_neighbours(search: Search) -> Policy | None:
+    """Return a policy that costs as much as any that this search tries, for bounds.
+
+    Its vectors are no embeddings: none is needed to know how long the longest demos are.
+    """
+    pool, _ = pool_questions(search)
+    if search.embedder is None or search.space.few_shot is None or not pool:
+        return None
+    index = make_index(search.embedder, pool, [vector_text((LARGEST,))] * len(pool))
+    return search.base.selecting(pool, search.space.few_shot.k_max, index)
+
+
+def _write_down(search: Search, demos: Sequence[Demo]) -> None:
+    """Record the pool; nothing was run for it, it was only embedded."""
     shown = tuple(ShownDemo(source="labelled", id=demo.id) for demo in demos)
     index = len(search.log.demo_sets)
-    record = DemoSetRecord(
-        index=index, recipe="pool of neighbours", demos=shown, tried=tried, passed=len(demos)
-    )
+    record = DemoSetRecord(index=index, recipe="pool of neighbours", demos=shown)
     search.log.demo_sets.append(record)
 
 

@@ -3,7 +3,7 @@
 The first round asks for rewrites of the authored instruction, each with another tip. Each later
 round runs the best instruction so far on a few train rows, shows the proposer what went wrong there
 and which attempts scored what, and asks for better ones. It ends after ``patience`` rounds without
-a gain, or when nothing is left to gain.
+a gain, or when nothing is left to gain or to ask with.
 
 This is our own loop and no published algorithm. It is the plainest member of the family that OPRO
 (Yang et al. 2023, arXiv 2309.03409) and ProTeGi (Pryzant et al. 2023, arXiv 2305.03495) began:
@@ -89,7 +89,8 @@ class InstructionPropose(Optimizer[InstructionProposeConfig]):
                 best, without_gain = found, 0
             else:
                 without_gain += 1
-            if without_gain >= config.patience:
+            # What a next round runs the best on would be shown to nobody.
+            if without_gain >= config.patience or run.is_proposer_spent:
                 break
 
     def most_candidates(self, search: Search, config: InstructionProposeConfig) -> int:
@@ -109,11 +110,12 @@ class InstructionPropose(Optimizer[InstructionProposeConfig]):
     def problems(
         self, config: InstructionProposeConfig, *, train: int, val: int
     ) -> list[SettingProblem]:
-        """Refuse settings that could have no effect."""
-        if config.patience > config.rounds:
-            message = f"with {config.rounds} rounds, a patience of {config.patience} ends nothing"
+        """Refuse what is set and could have no effect; a default that is too high does no harm."""
+        written = config.model_fields_set
+        if "patience" in written and config.patience > config.rounds:
+            message = f"patience {config.patience} is more than the rounds, {config.rounds}"
             return [SettingProblem("patience", message, "lower it, or raise rounds")]
-        if config.failures > config.reflection_rows:
+        if "failures" in written and config.failures > config.reflection_rows:
             message = f"{config.reflection_rows} rows cannot have {config.failures} failures"
             return [SettingProblem("failures", message, "lower it, or raise reflection_rows")]
         return []
@@ -127,6 +129,11 @@ class _Run:
         self._config = config
         self._proposer = Proposer(search, temperature=config.temperature, stream=STREAM)
         self._known = [search.base.instruction]
+
+    @property
+    def is_proposer_spent(self) -> bool:
+        """Whether the proposer's share did not cover the questions of the last round."""
+        return self._proposer.exhausted
 
     async def round(self, number: int, best: Entry) -> Entry | None:
         """Return the best new entry of a round; None when no proposal was of use."""

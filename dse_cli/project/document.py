@@ -120,6 +120,20 @@ class Document:
         """Return one line as it stands in the file."""
         return self.source.line_text(line)
 
+    def part(self, loc: Loc, value: Any) -> Document:
+        """Return what stands at ``loc`` as a document of its own, with its positions in this one.
+
+        Args:
+            value: what is taken for it, where something else may have replaced what is written.
+        """
+        node = self.root
+        for step in loc:
+            entry = node.child(step)
+            if entry is None:
+                break
+            node = entry.node
+        return Document(self.source, value, lambda: node)
+
     def diagnostic(
         self, loc: Loc, code: str, message: str, hint: str | None = None, *, key: bool = False
     ) -> Diagnostic:

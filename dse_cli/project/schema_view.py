@@ -122,11 +122,18 @@ def _closest(schemas: list[_Schema], value: Any) -> list[_Schema]:
     """Keep the mapping branches that know most of the keys of ``value``."""
     if len(schemas) < 2 or not isinstance(value, dict):
         return schemas
+    schemas = [schema for schema in schemas if _may_be(schema, value)] or schemas
     scores = [len(set(schema.get("properties", {})) & set(value)) for schema in schemas]
     best = max(scores)
     if best == 0:
         return schemas
     return [schema for schema, score in zip(schemas, scores, strict=True) if score == best]
+
+
+def _may_be(schema: _Schema, value: dict[str, Any]) -> bool:
+    """Whether no key has another value than the only one it may have here (``id: racing``)."""
+    known = schema.get("properties", {})
+    return all(known.get(key, {}).get("const", held) == held for key, held in value.items())
 
 
 def describe(schema: _Schema) -> str:

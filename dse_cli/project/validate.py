@@ -36,16 +36,17 @@ def validate(document: Document, contract: type[C], *, scan_secrets: bool = True
         # As JSON, because that is what the file stands for: lists fill tuples, nothing else bends.
         checked = contract.model_validate_json(json.dumps(document.value))
     except ValidationError as error:
-        problems += _explained(error, document, contract)
+        problems += explained(error, document, contract)
     raise_sorted(problems)
     if checked is None:
         raise RuntimeError("a refused document came without a problem")
     return checked
 
 
-def _explained(
+def explained(
     error: ValidationError, document: Document, contract: type[Contract]
 ) -> list[Diagnostic]:
+    """Return what Pydantic found wrong in a document, in plain words and at its lines."""
     if document.value is None:
         return [document.diagnostic((), "empty-file", "the file is empty, expected a mapping")]
     view = SchemaView(contract)

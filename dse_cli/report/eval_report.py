@@ -75,7 +75,8 @@ class EvalReport:
         split: whose rows were measured.
         rows: the selected rows, in id order.
         split_rows: how many rows the split has.
-        filters: what selected them, as written on the command line; nothing for the whole split.
+        filters: what selected them, as written on the command line, and what was left out as demos;
+            nothing for the whole split.
         output_fields: of the signature, in its order.
         rollouts: samples a row.
         seed: of sampling and intervals.

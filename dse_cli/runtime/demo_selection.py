@@ -2,28 +2,29 @@
 
 Liu et al. 2022, "What Makes Good In-Context Examples for GPT-3?" (KATE, section 3): the demos that
 are nearest to the input. They are shown in order of similarity, the most alike last and so next to
-the question, where a model heeds it most. Similarity is exact (:mod:`dse_cli.lm.vectors`); of two
-demos that are equally alike the one with the smaller id is nearer.
+the question, where a model heeds it most. Similarity is exact (:mod:`dse_cli.lm.vector_pool`); of
+two demos that are equally alike the one with the smaller id is nearer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from dse_cli.canonical import canonical_bytes, short
 from dse_cli.contracts.demo_index import embedded_text, index_problem
 from dse_cli.contracts.errors import AlteredError, IntegrityError, ProviderError
 from dse_cli.contracts.lm import LmRequest, LmResponse, Message, ModelIdentity
-from dse_cli.lm.vectors import Vector, product, read_vector
+from dse_cli.lm.vector_pool import VectorPool
+from dse_cli.lm.vectors import read_vector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from dse_cli.contracts.demo_index import DemoIndex
     from dse_cli.contracts.params import DemoSelector
     from dse_cli.contracts.prompt_ir import Demo
+    from dse_cli.lm.vectors import Vector
     from dse_cli.runtime.policy import Policy
 
 #: Tokens that an embedder adds to a text, at most.
@@ -44,13 +45,10 @@ class DemoSelection:
                 f"the index {short(selector.index)} of the policy was not loaded",
                 hint="restore the file under artifacts/ from git",
             )
-        check_index(policy.index, selector, policy.demos)
         self.k = min(selector.k, len(policy.demos))
         self.embedder = selector.embedder
-        self._pool = [
-            (demo, read_vector(entry.vector))
-            for demo, entry in zip(policy.demos, policy.index.demos, strict=True)
-        ]
+        self._demos = policy.demos
+        self._pool = VectorPool(pool_vectors(policy.index, selector, policy.demos))
 
     def nearest(self, response: LmResponse) -> tuple[Demo, ...]:
         """Return the ``k`` demos nearest to an embedded input, the most alike last.
@@ -59,35 +57,20 @@ class DemoSelection:
             ProviderError: the response is no vector of this index.
         """
         try:
-            return nearest(read_vector(response.text), self._pool, self.k)
+            likeness = self._pool.likeness(read_vector(response.text))
         except ValueError as error:
             raise ProviderError(
                 f"{self.embedder}: the embedding does not belong to the index of the demos: "
                 f"{error}",
                 hint="compile again with the embedder as it is now",
             ) from None
+        ranked = sorted(zip(likeness, self._demos, strict=True), key=_nearest_first)
+        return tuple(demo for _, demo in reversed(ranked[: self.k]))
 
     def longest(self) -> tuple[Demo, ...]:
         """Return ``k`` demos than which no choice is longer, for bounds."""
-        by_size = sorted((demo for demo, _ in self._pool), key=_size, reverse=True)
+        by_size = sorted(self._demos, key=_size, reverse=True)
         return tuple(by_size[: self.k])
-
-
-def nearest(query: Vector, pool: Iterable[tuple[Demo, Vector]], k: int) -> tuple[Demo, ...]:
-    """Return the ``k`` demos most like a vector, the most alike last.
-
-    Raises:
-        ValueError: vectors of another length.
-    """
-
-    def order(item: tuple[Demo, Vector]) -> tuple[Fraction, str]:
-        demo, vector = item
-        dot = product(query, vector)
-        # Its similarity but for the length of the query, which is the same for every demo.
-        return -Fraction(dot * abs(dot), product(vector, vector)), demo.id
-
-    ranked = sorted(pool, key=order)
-    return tuple(demo for demo, _ in reversed(ranked[:k]))
 
 
 def embed_request(
@@ -108,28 +91,35 @@ def embed_bound(value: Mapping[str, Any], more_bytes: int = 0) -> int:
     return len(embedded_text(value).encode()) + more_bytes + EMBED_OVERHEAD
 
 
-def check_index(index: DemoIndex, selector: DemoSelector, demos: Sequence[Demo]) -> None:
-    """Make sure that an index is the one of a selector and its pool, and can be used.
+def pool_vectors(
+    index: DemoIndex, selector: DemoSelector, demos: Sequence[Demo]
+) -> tuple[Vector, ...]:
+    """Return the vectors of a pool from the index that a selector names.
 
     Raises:
-        AlteredError: it is another one, or its vectors are none.
+        AlteredError: it is another index, or its vectors are none.
     """
-    problem = index_problem(index, selector, demos) or _vector_problem(index)
+    problem = index_problem(index, selector, demos)
+    vectors: list[Vector] = []
+    for entry in index.demos if problem is None else ():
+        try:
+            vectors.append(read_vector(entry.vector))
+        except ValueError as error:
+            problem = f"the vector of {entry.id} cannot be read: {error}"
+            break
+    if problem is None and len(set(map(len, vectors))) > 1:
+        problem = "its vectors differ in length"
     if problem is not None:
         raise AlteredError(
             f"the index {short(selector.index)} of the demos was altered: {problem}",
             hint="restore it from git",
         )
+    return tuple(vectors)
 
 
-def _vector_problem(index: DemoIndex) -> str | None:
-    lengths = set()
-    for entry in index.demos:
-        try:
-            lengths.add(len(read_vector(entry.vector)))
-        except ValueError as error:
-            return f"the vector of {entry.id} cannot be read: {error}"
-    return "its vectors differ in length" if len(lengths) > 1 else None
+def _nearest_first(item: tuple[int, Demo]) -> tuple[int, str]:
+    likeness, demo = item
+    return -likeness, demo.id
 
 
 def _size(demo: Demo) -> tuple[int, str]:

@@ -123,6 +123,26 @@ class Policy:
         """Return a new policy with ``patch`` laid over the params; this one is never changed."""
         return _policy(self.signature, merge(self.params.to_json(), patch), self.index)
 
+    def on_model(self, model: str) -> Policy:
+        """Return this policy answered by another model, resolved; with its own settings."""
+        return self._with_main("model", model)
+
+    def at_temperature(self, temperature: float) -> Policy:
+        """Return this policy sampled at ``temperature``, whatever it says itself."""
+        return self._with_main("temperature", temperature)
+
+    def _with_main(self, setting: str, value: Any) -> Policy:
+        """Return a policy with one setting of the main model; where its role has one, there too."""
+        patch: dict[str, Any] = {"model": {setting: value}}
+        roles = self.params.model_roles
+        if (
+            roles is not None
+            and roles.main is not None
+            and getattr(roles.main, setting) is not None
+        ):
+            patch["model_roles"] = {"main": {setting: value}}
+        return self.patched(patch)
+
     def selecting(self, demos: Sequence[Demo], k: int, index: DemoIndex) -> Policy:
         """Return a new policy that shows the ``k`` of these demos that are nearest to the input."""
         selector = {"id": "knn.v1", "k": k, "embedder": index.embedder, "index": index.digest}

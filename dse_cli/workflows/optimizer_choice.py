@@ -39,7 +39,7 @@ def with_optimizer(job: CompileJob, written: str) -> tuple[dict[str, Any], tuple
         hint = did_you_mean(written, sorted(OPTIMIZERS), otherwise="optimizers")
         raise UsageError(f"there is no optimizer {written!r}", hint=hint)
     left_out = []
-    for path in _unused(registered.optimizer):
+    for path in _unused(job, registered.optimizer):
         parent = value
         for key in path[:-1]:
             parent = parent.get(key, {})
@@ -51,7 +51,7 @@ def with_optimizer(job: CompileJob, written: str) -> tuple[dict[str, Any], tuple
     return value, tuple(left_out)
 
 
-def _unused(optimizer: Optimizer[Any]) -> Iterator[tuple[str, ...]]:
+def _unused(job: CompileJob, optimizer: Optimizer[Any]) -> Iterator[tuple[str, ...]]:
     """Yield the places of a job that would have no effect."""
     for part in PARTS:
         if part not in optimizer.searches:
@@ -63,3 +63,5 @@ def _unused(optimizer: Optimizer[Any]) -> Iterator[tuple[str, ...]]:
     if not optimizer.meta:
         yield ("budget", "proposer_share")
         yield ("meta",)
+    for name in sorted(set(job.meta) - set(optimizer.meta)):
+        yield ("meta", name)

@@ -36,15 +36,18 @@ def test_a_search_writes_the_same_bytes_and_replays_without_a_call(
 ) -> None:
     write_search(desk.root, optimizer)
     server.rule = by_both
-    first = desk.dse("compile", NAME, "--json", "--concurrency", "1", PYTHONHASHSEED="0").document
+    first = desk.dse("compile", NAME, "--json", "--concurrency", "1").document
     assert server.total == first["paid_calls"]
     assert first["charged"]["metric_calls"] <= first["plan"]["metric_calls"]
     assert first["charged"]["lm_calls"] <= first["plan"]["lm_calls_at_most"]
     desk.commit()
-    for hash_seed in ("1", "4242") if optimizer in SURROGATE_POOL_RACE else ("4242",):
-        shutil.rmtree(desk.root / ".dse")
-        desk.dse("compile", NAME, "--concurrency", "16", PYTHONHASHSEED=hash_seed)
-        assert desk.status() == ""
+    shutil.rmtree(desk.root / ".dse")
+    if optimizer in SURROGATE_POOL_RACE:
+        # In an interpreter of its own: a fork hashes as the process that it was forked from.
+        desk.fresh("compile", NAME, "--concurrency", "16", PYTHONHASHSEED="4242")
+    else:
+        desk.dse("compile", NAME, "--concurrency", "16")
+    assert desk.status() == ""
 
     asked = server.total
     server.rule = lambda _: failure(500, "a replay asks nobody")

@@ -153,6 +153,16 @@ def test_a_replay_stops_before_the_question_at_which_the_recorded_run_stopped() 
     assert len(runner.queries) == 1
 
 
+def test_a_replay_refuses_for_the_share_what_was_refused_before_a_time_stop() -> None:
+    engine, _ = asker(max_lm_calls=100, proposer_share=0.05, stop_at=1)
+    ask(engine, queries(2))
+    with pytest.raises(ShareStopError):  # and the recorded search went on to work that timed out
+        ask(engine, queries(2))
+    with pytest.raises(BudgetStopError) as stopped:
+        asyncio.run(engine.evaluate(make_candidate("one"), make_rows(1)))
+    assert (stopped.value.budget, stopped.value.batch) == ("max_time_s", 1)
+
+
 def test_a_time_stop_undoes_the_questions_that_it_ended() -> None:
     undone: list[list[str]] = []
 

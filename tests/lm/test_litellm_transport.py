@@ -30,10 +30,11 @@ def call(
     times: int = 1,
     key: str | None = KEY,
     free: bool = False,
+    seeded: bool = False,
     **request: Any,
 ) -> LmResponse:
     identity = ModelIdentity(model, server.base)
-    route = Route(model, server.base, key, timeout_s=20, free=free)
+    route = Route(model, server.base, key, timeout_s=20, free=free, seeded=seeded)
 
     async def go() -> LmResponse:
         transport = LiteLlmTransport(StaticRoutes({identity: route}), direct=direct)
@@ -91,6 +92,16 @@ def test_what_is_sent_is_the_request(server: OpenAiServer, direct: bool) -> None
 def test_parameters_that_are_none_are_not_sent(server: OpenAiServer, direct: bool) -> None:
     call(server, direct, sampling=Sampling())
     assert set(server.seen[0].body) - {"stream"} == {"model", "messages"}
+
+
+def test_each_rollout_has_its_own_seed_where_a_model_draws_from_one(server: OpenAiServer) -> None:
+    sampling = Sampling(temperature=1.0)
+    for rollout in (0, 1, 2**32 + 4):
+        call(server, True, sampling=sampling, rollout=rollout, seeded=True)
+    call(server, True, sampling=Sampling(seed=7), rollout=1, seeded=True)
+    call(server, True, sampling=sampling, rollout=1)
+    # The seed of 2^32 - 1 would be chance, so seeds are taken modulo that.
+    assert [seen.body.get("seed") for seen in server.seen] == [0, 1, 5, 7, None]
 
 
 @BOTH

@@ -87,7 +87,8 @@ def test_a_longer_vector_is_not_more_alike_for_being_long() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [[], [0.0, 0.0], [1.0, math.nan], [math.inf], [True], ["1"], [None], [[1.0]]]
+    "values",
+    [[], [0.0, 0.0], [1.0, math.nan], [math.inf], [True], ["1"], [None], [[1.0]], [10**400]],
 )
 def test_what_is_no_direction_is_refused(values: list[float]) -> None:
     with pytest.raises(ValueError, match=r"."):

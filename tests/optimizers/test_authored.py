@@ -45,7 +45,7 @@ def test_a_search_space_is_refused_because_nothing_is_searched(part: str, tmp_pa
         find_optimizer(inputs_of(project))
     [found] = error.value.diagnostics
     assert found.message == f"authored.v1 does not search {part!r}"
-    assert found.hint == "it searches: nothing"
+    assert found.hint == "remove it: what is searched is nothing"
     assert found.file == "signatures/route/compile.yaml"
     assert found.line > 1
 

@@ -169,6 +169,13 @@ def test_an_empty_share_of_the_budget_is_survived() -> None:
     assert ended.origins == ["base"]
 
 
+def test_a_share_that_is_used_up_ends_the_rounds_and_pays_for_no_reflection() -> None:
+    ended = found(max_lm_calls=100, proposer_share=0.0, config={"rounds": 3, "patience": 3})
+
+    assert [trial.kind for trial in ended.search.log.trials] == ["base"]
+    assert ended.stopped is None
+
+
 def test_no_order_of_completion_changes_a_search_and_another_seed_does() -> None:
     def ran(shuffle: int | None, seed: int = 7) -> list[Any]:
         order = None if shuffle is None else random.Random(shuffle)
@@ -195,3 +202,11 @@ def test_settings_without_an_effect_are_refused(config: dict[str, Any], setting:
 
     [problem] = InstructionPropose().problems(parsed, train=9, val=9)
     assert problem.setting == setting
+
+
+@pytest.mark.parametrize("config", [{"rounds": 1}, {"reflection_rows": 3}])
+def test_a_default_that_is_more_than_a_setting_allows_does_no_harm(config: dict[str, Any]) -> None:
+    parsed = InstructionProposeConfig.model_validate(config)
+
+    assert InstructionPropose().problems(parsed, train=9, val=9) == []
+    assert len(found(config=config).search.archive) > 1

@@ -15,7 +15,7 @@ from dse_cli.contracts.lm import LmRequest, LmResponse, Usage
 from dse_cli.contracts.prompt_ir import Demo
 from dse_cli.evaluation.candidate import Candidate
 from dse_cli.lm.vectors import quantise, similarity, vector_text
-from dse_cli.runtime.demo_selection import nearest
+from dse_cli.runtime.demo_selection import DemoSelection
 from dse_cli.runtime.policy import Policy
 from dse_cli.runtime.prediction import Prediction
 from tests.runtime.policies import RIGHT, Desk, make_policy
@@ -98,14 +98,18 @@ def test_of_two_that_are_equally_alike_the_smaller_id_is_nearer() -> None:
 @given(st.integers(0, 10_000))
 def test_the_choice_is_by_similarity_and_not_by_the_order_of_the_pool(seed: int) -> None:
     draw = random.Random(seed)
-    vectors = [quantise([draw.choice([-1, 0.5, 1]) for _ in range(3)]) for _ in range(8)]
-    demos = [Demo(id=f"d{n}", input={}, output={}) for n in range(8)]
-    placed = list(zip(demos, vectors, strict=True))
+    demos = [
+        Demo(id=f"d{n}", input={"ticket": f"{n}"}, output={"queue": "billing"}) for n in range(8)
+    ]
+    vectors = {d.id: quantise([draw.choice([-1, 0.5, 1]) for _ in range(3)]) for d in demos}
     query = quantise([draw.random() + 0.1, draw.random(), draw.random()])
-    ranked = sorted(placed, key=lambda item: (-similarity(query, item[1]), item[0].id))
-    expected = tuple(demo for demo, _ in reversed(ranked[:3]))
-    draw.shuffle(placed)
-    assert nearest(query, placed, 3) == expected
+    ranked = sorted(demos, key=lambda demo: (-similarity(query, vectors[demo.id]), demo.id))
+    draw.shuffle(demos)
+    index = make_index(EMBEDDER, demos, [vector_text(vectors[demo.id]) for demo in demos])
+    made = make_policy().selecting(demos, 3, index)
+    assert made.selector is not None
+    chosen = DemoSelection(made, made.selector).nearest(LmResponse(vector_text(query)))
+    assert [demo.id for demo in chosen] == [demo.id for demo in reversed(ranked[:3])]
 
 
 def test_more_neighbours_than_the_pool_has_are_all_of_it() -> None:

@@ -72,4 +72,5 @@ def _route(model: EmbeddedModel, api_base: str | None = None, api_key: str | Non
         max_retries=_RETRIES,
         concurrency=_CONCURRENCY,
         free=True,
+        seeded=True,
     )

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dse_cli.contracts.prompt_ir import Demo
 from dse_cli.evaluation.candidate import Candidate
 from dse_cli.evaluation.seeds import substream
 from dse_cli.optimizers.archive import TIE
-from dse_cli.optimizers.proposals.proposer import at_temperature
 
 if TYPE_CHECKING:
     from random import Random
@@ -63,13 +62,7 @@ def with_demos(policy: Policy, demos: Sequence[Demo]) -> Policy:
 
 def teacher_policy(search: Search) -> Policy:
     """Return the policy that makes demos: the base, on the teacher's model where there is one."""
-    if search.teacher is None:
-        return search.base
-    patch: dict[str, Any] = {"model": {"model": search.teacher}}
-    roles = search.base.params.model_roles
-    if roles is not None and roles.main is not None and roles.main.model is not None:
-        patch["model_roles"] = {"main": {"model": search.teacher}}
-    return search.base.patched(patch)
+    return search.base if search.teacher is None else search.base.on_model(search.teacher)
 
 
 @dataclass
@@ -140,7 +133,7 @@ class DemoSetBuild:
         others = [demo for demo in self.teacher.demos if demo.id != row.id]
         policy = with_demos(self.teacher, others)
         if self._round > 0:
-            policy = at_temperature(policy, RETRY_TEMPERATURE)
+            policy = policy.at_temperature(RETRY_TEMPERATURE)
         return Candidate.of(policy)
 
 

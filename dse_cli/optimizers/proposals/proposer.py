@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Literal
+from unicodedata import category
 
 from dse_cli.contracts.evaluation import OUTAGES
 from dse_cli.contracts.search_record import ProposalRecord
@@ -30,7 +32,7 @@ Outcome = Literal["used", "duplicate", "junk", "outage", "no_budget"]
 ROLLOUTS = 2**31
 #: Most characters of a proposed text: no prompt may carry more (``prompt_ir.Text``).
 MOST_CHARS = 200_000
-#: Fewest words of a text that is taken for an echo of its question.
+#: Fewest words in a row that are taken for an echo of the question.
 ECHO_WORDS = 5
 
 
@@ -188,7 +190,7 @@ class Proposer:
         return answers
 
     def _query(self, ask: Ask) -> Query:
-        policy = at_temperature(self._search.meta[ask.meta], self._temperature)
+        policy = self._search.meta[ask.meta].at_temperature(self._temperature)
         declared = policy.signature.input_schema.get("properties", {})
         value = {name: given for name, given in ask.value.items() if name in declared}
         draw = substream(self._search.seed, self._stream, "rollout", ask.place)
@@ -231,25 +233,22 @@ def text_in(output: Mapping[str, Any], field: str) -> str:
 
 
 def is_echo(policy: Policy, text: str, field: str) -> bool:
-    """Tell a text that only says again what stands in the question's own prompt.
+    """Tell a text that says again what stands in the question's own prompt.
 
-    Small models answer with a line of what they were told, or with a demo's answer. A few words can
-    be there by chance: an echo has at least :data:`ECHO_WORDS`.
+    Small models answer with a line of what they were told, or put half of a demo's answer, which is
+    about another task, into theirs. A few words can be there by chance: an echo has a run of at
+    least :data:`ECHO_WORDS` words of the prompt that is more than half of the text.
     """
     words = text.casefold().split()
     told = [policy.instruction, *(text_in(demo.output, field) for demo in policy.demos)]
-    return len(words) >= ECHO_WORDS and any(
-        " ".join(words) in " ".join(known.casefold().split()) for known in told
-    )
+    most = max(_longest_run(words, known.casefold().split()) for known in told)
+    return most >= ECHO_WORDS and 2 * most > len(words)
 
 
-def at_temperature(policy: Policy, temperature: float) -> Policy:
-    """Return a policy that samples at ``temperature``, whatever its signature or artifact says."""
-    patch: dict[str, Any] = {"model": {"temperature": temperature}}
-    roles = policy.params.model_roles
-    if roles is not None and roles.main is not None and roles.main.temperature is not None:
-        patch["model_roles"] = {"main": {"temperature": temperature}}
-    return policy.patched(patch)
+def _longest_run(said: Sequence[str], known: Sequence[str]) -> int:
+    """Return how many words in a row two texts share at most."""
+    match = SequenceMatcher(None, said, known, autojunk=False).find_longest_match()
+    return match.size
 
 
 def _outcome(
@@ -264,4 +263,18 @@ def _outcome(
     if output is None:
         return "junk"
     text = text_in(output, field)
-    return "used" if (text or enough(output)) and len(text) <= MOST_CHARS else "junk"
+    if text and not _is_text(text):
+        return "junk"
+    return "used" if text or enough(output) else "junk"
+
+
+def _is_text(text: str) -> bool:
+    """Tell what can stand in a prompt: some letter, no control character, not too long.
+
+    Some providers refuse a prompt with a NUL: each row would be an outage, and end the run.
+    """
+    return (
+        len(text) <= MOST_CHARS
+        and any(letter.isalnum() for letter in text)
+        and not any(category(letter) == "Cc" and not letter.isspace() for letter in text)
+    )

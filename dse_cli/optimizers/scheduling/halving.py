@@ -10,6 +10,7 @@ an order that all candidates share; no candidate gets more rows than there are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Rung(NamedTuple):
 def halving_rungs(candidates: int, rows: int, settings: HalvingSettings) -> Iterator[Rung]:
     """Yield the rungs of ``candidates`` on ``rows``; none for a single candidate."""
     count = rung_count(candidates, settings.eta)
-    budget = int(settings.budget_share * candidates * rows)
+    # As it is written: 0.3 of 90 pulls is 27, and not what binary fractions make of it.
+    budget = int(Fraction(str(settings.budget_share)) * candidates * rows)
     left, pulled = candidates, 0
     for _ in range(count):
         # A budget under one pull each would rank nothing.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dse_cli.evaluation.candidate import Candidate
 from dse_cli.evaluation.ledger import Bound
 from dse_cli.evaluation.seeds import substream
 from dse_cli.optimizers.draws import choice
-from dse_cli.optimizers.proposals.proposer import Proposal, Proposer, at_temperature
+from dse_cli.optimizers.proposals.proposer import Proposal, Proposer
 from dse_cli.optimizers.simba.buckets import (
     Bucket,
     Thresholds,
@@ -88,9 +88,12 @@ class SimbaRun:
         Raises:
             BudgetStopError: there are not; what a step finds could not be selected.
         """
-        engine = self._search.engine
-        finals = len(winner_places(len(self._winners), self._config.num_candidates)) - 1
-        needed = step_cells(self._config, rows) + finals * len(self._search.val)
+        engine, val = self._search.engine, self._search.val
+        places = winner_places(len(self._winners), self._config.num_candidates)
+        # The last place is that of the winner to come; one measured in full needs nothing more.
+        waiting = {self._winners[place].candidate.id for place in places[:-1]}
+        finals = 1 + sum(not engine.matrix.covers(winner, val) for winner in waiting)
+        needed = step_cells(self._config, rows) + finals * len(val)
         engine.ledger.check(Bound(metric_calls=needed), engine.batches)
 
     async def _trajectories(self, step: int, batch: Sequence[Row]) -> list[Bucket]:
@@ -123,9 +126,9 @@ class SimbaRun:
         if key not in self._variants:
             program = entry.candidate.main
             self._variants[key] = Candidate.of(
-                at_temperature(program, self._config.rollout_temperature)
+                program.at_temperature(self._config.rollout_temperature)
                 if teacher is None
-                else on_model(program, teacher)
+                else program.on_model(teacher)
             )
         return self._variants[key]
 
@@ -239,12 +242,3 @@ class SimbaRun:
 
     def _draw(self, step: int, *names: str) -> random.Random:
         return substream(self._search.seed, "simba", "step", str(step), *names)
-
-
-def on_model(policy: Policy, model: str) -> Policy:
-    """Return a policy that a given model answers, with its own settings."""
-    patch: dict[str, Any] = {"model": {"model": model}}
-    roles = policy.params.model_roles
-    if roles is not None and roles.main is not None and roles.main.model is not None:
-        patch["model_roles"] = {"main": {"model": model}}
-    return policy.patched(patch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -20,8 +20,8 @@ from dse_cli.optimizers.fewshot_greedy_forward import demo_pool
 from dse_cli.optimizers.knobs_grid import knob_problems
 from dse_cli.optimizers.registry import OPTIMIZERS
 from dse_cli.optimizers.search import PARTS, Search
-from dse_cli.project.explain import said
 from dse_cli.project.suggest import did_you_mean
+from dse_cli.project.validate import explained
 from dse_cli.workflows.compiles.embedder_checks import embedder_problems
 from dse_cli.workflows.compiles.role_checks import role_problems
 
@@ -80,7 +80,7 @@ def find_optimizer(inputs: JobInputs) -> tuple[Registered[Any], Contract]:
     for part in PARTS:
         if getattr(job.search_space, part) and part not in searches:
             message = f"{job.optimizer.id} does not search {part!r}"
-            hint = f"it searches: {', '.join(sorted(searches)) or 'nothing'}"
+            hint = f"remove it: what is searched is {', '.join(sorted(searches)) or 'nothing'}"
             problems.append(
                 document.diagnostic(
                     ("search_space", part), "unused-search-space", message, hint, key=True
@@ -89,7 +89,7 @@ def find_optimizer(inputs: JobInputs) -> tuple[Registered[Any], Contract]:
     needs = registered.optimizer.needs_space
     if needs and searches and not any(getattr(job.search_space, part) for part in searches):
         message = f"the search space has nothing for {job.optimizer.id} to search"
-        hint = f"give it at least one of: {', '.join(sorted(searches))}"
+        hint = f"add to the job {' or '.join(f'search_space.{part}' for part in sorted(searches))}"
         problems.append(
             document.diagnostic(("optimizer", "id"), "empty-search-space", message, hint)
         )
@@ -101,12 +101,9 @@ def find_optimizer(inputs: JobInputs) -> tuple[Registered[Any], Contract]:
     try:
         config = registered.parse(job.optimizer.config)
     except ValidationError as error:
-        for entry in error.errors():
-            loc = ("optimizer", "config", *entry["loc"])
-            known = sorted(registered.config.model_fields)
-            hint = f"settings of {job.optimizer.id}: {', '.join(known) or 'none'}"
-            message = f"{'.'.join(map(str, entry['loc']))}: {said(entry)}"
-            problems.append(document.diagnostic(loc, "bad-config", message, hint, key=True))
+        settings = document.part(("optimizer", "config"), job.optimizer.config)
+        for problem in explained(error, settings, registered.config):
+            problems.append(replace(problem, code="bad-config"))
     else:
         problems += _setting_problems(inputs, registered, config)
         problems += embedder_problems(job, document, registered, config)

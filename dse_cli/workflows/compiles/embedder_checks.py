@@ -40,7 +40,8 @@ def embedder_problems(
     for role, alias in sorted(job.models.to_json().items()):
         if role != "embedder" and alias in EMBEDDER_ALIASES:
             message = f"the model {alias!r} embeds texts and answers nothing"
-            yield document.diagnostic(("models", role), "not-a-model", message, None)
+            hint = f"name a model that answers; {alias} is for models.embedder"
+            yield document.diagnostic(("models", role), "not-a-model", message, hint)
     space = job.search_space.few_shot
     if isinstance(config, FewShotKnnConfig) and space is not None and config.k is not None:
         first = too_many(config, space.k_max)

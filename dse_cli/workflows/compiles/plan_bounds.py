@@ -12,6 +12,7 @@ from dse_cli.evaluation.candidate import Candidate
 from dse_cli.evaluation.ledger import Bound
 from dse_cli.evaluation.query import Query
 from dse_cli.optimizers.demos.bootstrap import teacher_policy
+from dse_cli.optimizers.fewshot_knn import dearest_neighbours, pool_questions
 from dse_cli.workflows.compiles.dearest import dearest_policy, unbounded
 from dse_cli.workflows.compiles.rehearsal import made_up
 
@@ -51,7 +52,12 @@ def _in_passes(search: Search, most: SearchPlan) -> bool:
 
 
 def _usual_questions(search: Search) -> Iterator[Query]:
-    """Yield a long question to each meta-signature: a rehearsal need not ask all of them."""
+    """Yield the questions of a search that no rehearsal is needed for.
+
+    Those to the embedder are known; to each meta-signature a long one stands for all of them.
+    """
+    if search.embedder is not None:
+        yield from pool_questions(search)[1]
     for name, policy in sorted(search.meta.items()):
         value = made_up(policy.signature.input_schema, name, LONG_QUESTION)
         yield Query(policy, value, f"plan/{name}")
@@ -60,12 +66,15 @@ def _usual_questions(search: Search) -> Iterator[Query]:
 def _dearest(search: Search, most: SearchPlan, longest: Rehearsed | None) -> list[Candidate]:
     """Return what is dearest in calls, in tokens or in money.
 
-    That is the base with the dearest value of each part, the teacher, or a candidate that a
-    rehearsal with long texts made.
+    That is the base with the dearest value of each part, the teacher, the policy of neighbours
+    with the longest demos, or a candidate that a rehearsal with long texts made.
     """
     made = [dearest_policy(search, most)]
     if search.teacher is not None:
         made.append(teacher_policy(search))
+    neighbours = dearest_neighbours(search)
+    if neighbours is not None:
+        made.append(neighbours)
     if longest is not None:
         made += [entry.candidate.main for entry in longest.search.archive]
     bounds = [(search.engine.bound(one, search.val[0]), one) for one in map(Candidate.of, made)]

@@ -15,19 +15,23 @@ if TYPE_CHECKING:
 def plan_lines(plan: Plan) -> Iterator[str]:
     """Yield a plan for a person."""
     most, expected = plan.most, plan.expected
-    yield f"candidates      at most {plan.candidates} on {counted(plan.rows, 'row')} of val"
-    about = f", {expected.metric_calls} expected" if expected else ""
-    yield f"metric calls    at most {most.metric_calls}{about}"
-    about = f"; {expected.lm_calls} expected" if expected else ""
-    yield f"model calls     at most {most.lm_calls}, repairs included{about}"
+    yield f"candidates      at most {plan.candidates:,} on {counted(plan.rows, 'row')} of val"
+    about = f", {expected.metric_calls:,} expected" if expected else ""
+    yield f"metric calls    at most {most.metric_calls:,}{about}"
+    about = f"; {expected.lm_calls:,} expected" if expected else ""
+    yield f"model calls     at most {most.lm_calls:,}, repairs included{about}"
     if plan.queries:
-        about = f", {expected.queries} expected" if expected else ""
-        yield f"questions       at most {plan.queries} to the {plan.asked}, among the calls{about}"
+        about = f", {expected.queries:,} expected" if expected else ""
+        most_asked = f"at most {plan.queries:,} to the {plan.asked}"
+        yield f"questions       {most_asked}, among the calls{about}"
     if expected and expected.paid_calls < expected.lm_calls:
         saved = expected.lm_calls - expected.paid_calls
-        yield f"to pay          {expected.paid_calls} of those expected; {saved} are in the cache"
-    about = "" if expected is None or not expected.tokens else f"; about {expected.tokens} expected"
-    tokens = "unbounded" if most.tokens is None else f"at most {most.tokens}"
+        free = f"{saved:,} share a request or are in the cache"
+        yield f"to pay          {expected.paid_calls:,} of those expected; {free}"
+    about = (
+        "" if expected is None or not expected.tokens else f"; about {expected.tokens:,} expected"
+    )
+    tokens = "unbounded" if most.tokens is None else f"at most {most.tokens:,}"
     yield f"tokens          {tokens}{about}"
     cost = most.cost_nano_usd
     yield f"cost            {'unknown' if cost is None else f'at most ${cost / NANO:.4f}'}"
@@ -63,4 +67,4 @@ def _amount(value: float | None) -> str:
     """Return an amount of a limit: whole calls and tokens, or dollars."""
     if value is None:
         return "it is unbounded"
-    return f"{value:.0f}" if value == int(value) else f"{value:.4f}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:.4f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dse_cli.contracts.errors import UsageError
 from dse_cli.contracts.project import EMBEDDED_ALIASES
@@ -64,7 +64,7 @@ def on_models(inputs: JobInputs, policy: Policy, aliases: tuple[str, ...]) -> li
         UsageError: no such alias.
     """
     return [
-        Subject(alias, _on_model(policy, resolve_alias(inputs, alias)), alias)
+        Subject(alias, policy.on_model(resolve_alias(inputs, alias)), alias)
         for alias in dict.fromkeys(aliases)
     ]
 
@@ -82,11 +82,3 @@ def resolve_alias(inputs: JobInputs, alias: str) -> str:
             hint=did_you_mean(alias, known, otherwise="known aliases"),
         )
     return inputs.catalog.resolve(alias)
-
-
-def _on_model(policy: Policy, model: str) -> Policy:
-    patch: dict[str, Any] = {"model": {"model": model}}
-    roles = policy.params.model_roles
-    if roles is not None and roles.main is not None and roles.main.model is not None:
-        patch["model_roles"] = {"main": {"model": model}}
-    return policy.patched(patch)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dse_cli.contracts.errors import NothingSelectedError, UsageError
+from dse_cli.evaluation.candidate import Candidate
 from dse_cli.evaluation.datasets.selection import sample, with_ids, with_tags
 from dse_cli.project.suggest import did_you_mean
 from dse_cli.workflows.evals.last_eval import failed_rows
 
 if TYPE_CHECKING:
     from dse_cli.contracts.dataset import Row, Split
+    from dse_cli.runtime.policy import Policy
     from dse_cli.workflows.inputs import JobInputs
 
 #: Ids that are named of those that were asked for.
@@ -89,6 +91,38 @@ def select_rows(
             f"no row of {selection.split} is selected", hint="loosen --tag, --id or --limit"
         )
     return tuple(rows)
+
+
+def scorable_rows(
+    rows: Sequence[Row], policies: Iterable[Policy]
+) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    """Return the rows that may score all of these policies, and the ids of those that may not.
+
+    A row never scores a policy that shows it as a demo, or may show it where demos are selected.
+
+    Raises:
+        NothingSelectedError: none is left.
+    """
+    shown = frozenset[str]().union(*(Candidate.of(policy).shown for policy in policies))
+    kept = tuple(row for row in rows if row.id not in shown)
+    left_out = tuple(row.id for row in rows if row.id in shown)
+    if not kept:
+        raise NothingSelectedError(
+            "every selected row is a demo of a policy to measure, and a row scores no policy that "
+            f"shows it: {_named(left_out)}",
+            hint="measure on rows that the policy does not show, for example --split val",
+        )
+    return kept, left_out
+
+
+def without_words(left_out: Sequence[str]) -> str:
+    """Return what a report says of rows that were left out as demos; empty for none."""
+    return f"without {len(left_out)} shown as demos: {_named(left_out)}" if left_out else ""
+
+
+def _named(ids: Sequence[str]) -> str:
+    more = len(ids) - _MOST_NAMED
+    return ", ".join(ids[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _check_names(inputs: JobInputs, selection: Selection) -> None:

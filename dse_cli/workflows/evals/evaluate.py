@@ -16,7 +16,7 @@ from dse_cli.evaluation.views.paired_rows import paired_rows
 from dse_cli.evaluation.views.paired_slices import paired_slices
 from dse_cli.report.eval_report import Comparison, EvalReport, Measured
 from dse_cli.workflows.evals.eval_policies import Subject, on_models, policy_of
-from dse_cli.workflows.evals.eval_rows import Selection, select_rows
+from dse_cli.workflows.evals.eval_rows import Selection, scorable_rows, select_rows, without_words
 from dse_cli.workflows.evals.eval_verdict import over_limit
 from dse_cli.workflows.evals.last_eval import remember
 from dse_cli.workflows.session import RunOptions, Session, open_session
@@ -62,7 +62,7 @@ class EvalPlan:
         subjects: what is measured, one line each.
         baseline: what they are compared with, or None.
         split, repeat, seed: as in the request.
-        filters: what selected the rows, as written on the command line.
+        filters: what selected the rows, as written on the command line, and what was left out.
     """
 
     rows: tuple[Row, ...]
@@ -83,7 +83,8 @@ class EvalPlan:
 def plan_eval(inputs: JobInputs, request: EvalRequest) -> EvalPlan:
     """Resolve rows, policies and models of a request.
 
-    With ``models`` the baseline is ``against``, or else the policy as it is.
+    With ``models`` the baseline is ``against``, or else the policy as it is. Rows that one of the
+    policies shows as demos are left out for all of them, and the filters say so.
 
     Raises:
         NothingSelectedError: no row is left.
@@ -98,10 +99,22 @@ def plan_eval(inputs: JobInputs, request: EvalRequest) -> EvalPlan:
     if request.models:
         subjects = tuple(on_models(inputs, named.policy, request.models))
         against = named if against is None else against
-    selection = request.selection
-    return EvalPlan(
-        rows, subjects, against, selection.split, request.repeat, seed, selection.written
-    )
+    return _plan(rows, subjects, against, request.selection, repeat=request.repeat, seed=seed)
+
+
+def _plan(
+    rows: tuple[Row, ...],
+    subjects: tuple[Subject, ...],
+    baseline: Subject | None,
+    selection: Selection,
+    *,
+    repeat: int,
+    seed: int,
+) -> EvalPlan:
+    every = subjects if baseline is None else (*subjects, baseline)
+    kept, left_out = scorable_rows(rows, [subject.policy for subject in every])
+    filters = " ".join(filter(None, (selection.written, without_words(left_out))))
+    return EvalPlan(kept, subjects, baseline, selection.split, repeat, seed, filters)
 
 
 async def run_eval(inputs: JobInputs, plan: EvalPlan, options: RunOptions) -> EvalReport:
@@ -152,14 +165,13 @@ async def evaluate_policy(
 ) -> EvalReport:
     """Measure a policy, and the one it is compared with, on the same rows and rollouts."""
     seed = inputs.job.seed
-    plan = EvalPlan(
-        rows=select_rows(inputs, selection, seed=seed),
-        subjects=(_subject(policy),),
-        baseline=None if against is None else _subject(against),
-        split=selection.split,
+    plan = _plan(
+        select_rows(inputs, selection, seed=seed),
+        (_subject(policy),),
+        None if against is None else _subject(against),
+        selection,
         repeat=repeat,
         seed=seed,
-        filters=selection.written,
     )
     return await run_eval(inputs, plan, options)
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from dse_cli.contracts.diagnostic import Diagnostic
 from dse_cli.contracts.errors import SpecError, StaleError
+from dse_cli.evaluation.candidate import Candidate
 from dse_cli.evaluation.gate.resources import RESOURCES
 from dse_cli.project.specs import load_dataset_spec
 from dse_cli.workflows.checks.holdout_size import holdout_findings
@@ -15,7 +17,6 @@ from dse_cli.workflows.checks.holdout_size import holdout_findings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dse_cli.contracts.diagnostic import Diagnostic
     from dse_cli.contracts.history import GateMode
     from dse_cli.contracts.project import GatePolicy
     from dse_cli.evaluation.gate.row_measures import Resource, RowMeasures
@@ -40,13 +41,14 @@ def check_gate(
     Raises:
         SpecError: too few holdout rows for any outcome to reach the level; a non-inferiority
             gate without a promised saving; a rule about cost where a price is unknown, or where
-            there is nothing to save.
+            there is nothing to save; a baseline that shows what is holdout now.
         StaleError: the search of the candidate saw rows that are holdout rows now.
     """
     _refuse_seen(inputs, candidate)
     _, dataset = load_dataset_spec(inputs.project, inputs.job.dataset)
     problems = [
         *holdout_findings(inputs.project, inputs.dataset, dataset, look),
+        *_shown_problems(inputs, baseline),
         *_promise_problems(inputs, mode),
         *_rule_problems(inputs, candidate, baseline, mode),
     ]
@@ -106,6 +108,24 @@ def _refuse_seen(inputs: JobInputs, candidate: NamedPolicy) -> None:
             f"the search of {candidate.label} saw what is holdout now: "
             f"{', '.join(seen[:_NAMED])}{more}",
             hint=f"a holdout is for gates only: run 'dse compile {inputs.name}' on the new split",
+        )
+
+
+def _shown_problems(inputs: JobInputs, baseline: NamedPolicy) -> Iterator[Diagnostic]:
+    """Yield that the baseline shows, as demos, rows that another split made holdout."""
+    shown = Candidate.of(baseline.policy).shown
+    rows = [row for row in inputs.dataset.split("holdout") if row.id in shown]
+    if rows:
+        named = ", ".join(row.id for row in rows[:_NAMED])
+        more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+        yield Diagnostic(
+            rows[0].file,
+            rows[0].line,
+            0,
+            "holdout-shown",
+            f"the holdout has rows that {baseline.label} shows as demos, so it cannot be measured "
+            f"on them: {named}{more}",
+            "give them their old split again, or promote with --override REASON",
         )
 
 

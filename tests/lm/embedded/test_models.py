@@ -7,7 +7,7 @@ import pytest
 
 from dse_cli.contracts.errors import ModelUnavailableError
 from dse_cli.contracts.lm import ModelIdentity
-from dse_cli.contracts.project import EMBEDDED_ALIASES
+from dse_cli.contracts.project import EMBEDDED_ALIASES, EMBEDDER_ALIASES
 from dse_cli.lm.embedded import (
     EMBEDDED,
     embedded_limits,
@@ -20,7 +20,7 @@ from dse_cli.lm.embedded.cpus import usable_cpus
 
 
 def test_every_built_in_alias_has_a_model() -> None:
-    assert sorted(EMBEDDED) == sorted(EMBEDDED_ALIASES)
+    assert {*EMBEDDED, *EMBEDDER_ALIASES} == set(EMBEDDED_ALIASES)
 
 
 @pytest.mark.parametrize("alias", sorted(EMBEDDED))
@@ -44,6 +44,11 @@ def test_an_embedded_model_is_free_and_its_limits_need_no_server() -> None:
     limits = embedded_limits(identity("local"))
     assert limits.free
     assert limits.api_base is None
+
+
+@pytest.mark.parametrize("alias", sorted(EMBEDDED))
+def test_samples_of_an_embedded_model_differ_by_their_seed(alias: str) -> None:
+    assert embedded_limits(identity(alias)).seeded
 
 
 def test_unknown_weights_are_refused_with_their_hash() -> None:

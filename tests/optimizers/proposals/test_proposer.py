@@ -14,7 +14,7 @@ from dse_cli.contracts.job import SearchSpace
 from dse_cli.evaluation.candidate import Candidate
 from dse_cli.evaluation.ledger import BudgetStopError
 from dse_cli.evaluation.query import Query
-from dse_cli.optimizers.proposals.proposer import Ask, Proposal, Proposer, at_temperature
+from dse_cli.optimizers.proposals.proposer import Ask, Proposal, Proposer
 from dse_cli.optimizers.search import Search
 from dse_cli.runtime.policy import Policy
 from dse_cli.runtime.prediction import Prediction
@@ -149,6 +149,27 @@ def test_a_text_that_repeats_the_question_or_its_demos_is_junk() -> None:
     assert [record.text for record in desk.search.log.proposals] == [None, None, "Say it."]
 
 
+def test_a_text_of_which_most_is_a_demo_of_another_task_is_junk() -> None:
+    told = "Sort all letters by hand, and weigh each of them."
+    shown = {"id": "d", "input": {"basic_instruction": "x", "tip": ""},
+             "output": {"instruction": told}}  # fmt: skip
+    meta = PROPOSE.patched({"few_shot": {"examples": [shown]}})
+    mixed = "Route the ticket. Letters by hand, and weigh each of them."
+    fitting = f"{mixed} Read the brackets first, and route by what they say about the sender."
+    desk = Desk([mixed, fitting], meta=meta)
+
+    assert [proposal.text for proposal in desk.instructions(asks(2))] == [fitting]
+    assert desk.outcomes == ["junk", "used"]
+
+
+@pytest.mark.parametrize("text", ["Sort \x00 it.", "\x1b[2J Sort it.", "...", "\u200b"])
+def test_what_cannot_stand_in_a_prompt_is_junk(text: str) -> None:
+    desk = Desk([text, "Sort it.\r\n\tBy hand."])
+
+    assert [proposal.text for proposal in desk.instructions(asks(2))] == ["Sort it.\r\n\tBy hand."]
+    assert desk.outcomes == ["junk", "used"]
+
+
 def test_an_outage_within_the_limit_is_survived_and_not_called_junk() -> None:
     desk = Desk([DOWN, "Sort it."], max_error_rate=0.5)
 
@@ -218,7 +239,7 @@ def test_questions_are_asked_at_the_temperature_of_the_optimizer() -> None:
     desk.instructions(asks(1))
 
     assert desk.runner.queries[0].policy.sampling().temperature == 1.0
-    assert at_temperature(PROPOSE, 0.5).sampling().temperature == 0.5
+    assert PROPOSE.at_temperature(0.5).sampling().temperature == 0.5
 
 
 def test_no_questions_are_no_work() -> None:

@@ -39,6 +39,11 @@ def test_the_rungs_are_those_of_the_paper() -> None:
     assert thirds == [(27, 13, 9), (9, 53, 3), (3, 173, 1)]
 
 
+def test_the_budget_is_the_share_as_it_is_written() -> None:
+    """n = 2, B = 0.57 x 2 x 100 = 114: one rung of 57 rows each, where floats make it 56."""
+    assert list(halving_rungs(2, 100, HalvingSettings(budget_share=0.57))) == [(2, 57, 1)]
+
+
 @calm
 @given(st.integers(2, 200), st.integers(1, 300), st.integers(2, 5), st.floats(0.05, 1.0))
 def test_the_budget_is_kept_and_one_is_left(candidates, rows, eta, share) -> None:

@@ -256,6 +256,15 @@ def test_no_step_is_started_that_could_not_be_selected_from() -> None:
     assert len(whole.runner.tasks) == 96
 
 
+def test_nothing_is_kept_back_for_a_winner_that_is_measured_already() -> None:
+    # Nothing is learned: each step's winner is the base, or one of the same program again.
+    whole = compiled(lambda *_: 1.0, RULES)
+    assert {trial.candidate for trial in trials(whole, "full")} == {whole.best.candidate.id}
+    # 3 for the base and 16 a step; the third may need 28, and its winner 3.
+    found = compiled(lambda *_: 1.0, RULES, max_metric_calls=3 + 2 * 16 + 28 + 3)
+    assert found.stopped is None
+
+
 def test_what_is_left_when_a_budget_ends_a_step_goes_to_the_winners() -> None:
     # Each cell may need two calls: the second step does not fit, winners do.
     found = compiled(rules_help, RULES, max_lm_calls=60)

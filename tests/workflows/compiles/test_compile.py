@@ -282,6 +282,61 @@ def test_a_job_that_its_optimizer_cannot_do_is_a_spec_error_with_a_line(
     assert counting.requests == []
 
 
+@pytest.mark.parametrize(
+    ("config", "message", "hint", "at"),
+    [
+        (
+            {"max_candidate": 4},
+            "unknown key 'max_candidate'",
+            "did you mean 'max_candidates'?",
+            "max_candidate:",
+        ),
+        (
+            {"max_candidates": 0},
+            "'max_candidates' must be a whole number from 1 to 500, but is 0",
+            "",
+            "0",
+        ),
+        (
+            {"scheduler": "race"},
+            (
+                "'scheduler' must be one of 'full', 'racing', 'successive_halving' or a mapping, "
+                "but is the text 'race'"
+            ),
+            "did you mean 'racing'?",
+            "race",
+        ),
+        (
+            {"scheduler": {"id": "racing", "eta": 3}},
+            "unknown key 'eta' in 'scheduler'",
+            "known keys: alpha, first, growth, id",
+            "eta:",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_said_like_any_other_mistake_in_the_file(
+    config, message, hint, at, tmp_path
+) -> None:
+    job = {**GRID, "optimizer": {"id": "knobs_grid.v1", "config": config}}
+    with pytest.raises(SpecError) as refused:
+        compile_it(make_project(tmp_path, job), scripted())
+    (problem,) = refused.value.diagnostics
+    assert (problem.message, problem.hint or "") == (message, hint)
+    assert problem.source is not None
+    assert problem.source[problem.column - 1 :].startswith(at)
+
+
+def test_settings_that_exclude_each_other_are_said_at_one_of_them(tmp_path: Path) -> None:
+    job = {**GRID, "search_space": {}}
+    job["optimizer"] = {"id": "mipro_v2.v1", "config": {"auto": "light", "num_trials": 4}}
+    with pytest.raises(SpecError) as refused:
+        compile_it(make_project(tmp_path, job), scripted())
+    (problem,) = refused.value.diagnostics
+    assert problem.message == "num_trials is set by auto: light; remove one of the two"
+    assert problem.source is not None
+    assert problem.source[problem.column - 1 :].startswith("num_trials")
+
+
 def test_a_search_for_demos_without_a_row_for_one_is_refused(tmp_path: Path) -> None:
     job = {**JOBS["greedy"], "search_space": {"few_shot": {"k_max": 1, "tags": ["none"]}}}
     counting = Counting(scripted())

@@ -149,6 +149,19 @@ def test_an_optimizer_of_the_command_line_leaves_out_what_it_has_no_use_for(
     assert plain.left_out == ("search_space.instructions",)
 
 
+def test_an_optimizer_of_the_command_line_keeps_the_meta_signatures_that_it_asks(
+    tmp_path: Path,
+) -> None:
+    own = {"signature": "my-proposer"}
+    studio = make_studio(tmp_path, meta={"propose_instruction": own, "refine_instruction": own})
+    add_proposer(studio)
+    inputs = inputs_of(studio, overrides={"optimizer": {"id": "mipro_v2.v1"}})
+
+    assert inputs.left_out == ("meta.refine_instruction", "optimizer.config")
+    assert set(inputs.job.meta) == {"propose_instruction"}
+    assert find_optimizer(inputs)[0].optimizer.id == "mipro_v2.v1"
+
+
 @pytest.mark.parametrize("chosen", ["x", {"id": 3}, {"id": None}, {"id": []}])
 def test_what_is_no_optimizer_at_all_is_refused(studio: Project, chosen: Any) -> None:
     with pytest.raises(UsageError, match="cannot be changed like this"):
@@ -173,11 +186,6 @@ def test_a_share_that_is_used_up_ends_the_proposals_and_not_the_search(tmp_path:
     result = compile_one(studio, studio_model())
 
     found = json.loads(json.dumps(result.outputs.receipt.predicate.result.to_json()))
-    assert [one["outcome"] for one in found["proposals"]] == [
-        "used",
-        "no_budget",
-        "no_budget",
-        "no_budget",
-    ]
+    assert [one["outcome"] for one in found["proposals"]] == ["used", "no_budget"]
     assert found["stop_reason"]["kind"] == "complete"
     assert (studio.root / JOB).is_file()

@@ -11,6 +11,7 @@ import pytest
 
 from dse_cli.contracts.errors import AlteredError, BudgetExhaustedError, DseError, SpecError
 from dse_cli.contracts.lm import LmRequest, LmResponse, Usage
+from dse_cli.evaluation.ledger import Bound
 from dse_cli.lm.lexical import LEXICAL, lexical_response
 from dse_cli.project.project import Project
 from dse_cli.registry.verify import verify_store
@@ -20,6 +21,7 @@ from dse_cli.report.policy_text import policy_lines, prompt_lines
 from dse_cli.workflows.checks.check import check_project
 from dse_cli.workflows.compiles.compile import CompileResult
 from dse_cli.workflows.compiles.plan import plan_compile
+from dse_cli.workflows.compiles.rehearsal import TooLargeError
 from dse_cli.workflows.policies import find_policy
 from dse_cli.workflows.replays.replay import replay_strict
 from dse_cli.workflows.serving.predict import ServedPolicy
@@ -65,6 +67,20 @@ def knn(tmp_path: Path) -> Project:
 @pytest.fixture
 def compiled(knn: Project) -> tuple[Project, CompileResult]:
     return knn, compile_it(knn, real())
+
+
+def test_the_worst_case_needs_no_rehearsal(knn: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def worst() -> Bound:
+        return asyncio.run(plan_compile(inputs_of(knn), options(real()))).whole
+
+    async def too_large(*_: Any, **__: Any) -> None:
+        raise TooLargeError
+
+    rehearsed = worst()
+    monkeypatch.setattr("dse_cli.workflows.compiles.plan.rehearse", too_large)
+    assert worst() == rehearsed
+    # An embedding, an answer and a repair for each cell, and the pool.
+    assert rehearsed.lm_calls == rehearsed.metric_calls * 3 + TRAIN
 
 
 def index_file(project: Project) -> str:
@@ -130,7 +146,7 @@ def test_the_search_is_written_down(compiled: tuple[Project, CompileResult]) -> 
         ("full", {"k": 2}),
     ]
     assert [(one.recipe, len(one.demos), one.tried) for one in result.demo_sets] == [
-        ("pool of neighbours", TRAIN, TRAIN)
+        ("pool of neighbours", TRAIN, 0)
     ]
 
 

@@ -35,6 +35,7 @@ from dse_cli.workflows.promotion.promote import promote_policy
 from tests.e2e.running import git
 from tests.lm.calls import RealTransport
 from tests.workflows.desk import (
+    GREEDY,
     NAME,
     VAL,
     as_model,
@@ -104,6 +105,27 @@ def test_a_report_tells_what_was_measured_and_why_cells_failed(tmp_path: Path) -
     (failure,) = wrong.failures
     assert (failure.source, failure.got) == ("exact_match:queue", '"other"')
     assert report.charged.calls == report.paid.calls == VAL
+
+
+def test_a_row_that_a_policy_shows_scores_none_of_those_compared(tmp_path: Path) -> None:
+    project = make_project(tmp_path, GREEDY)
+    compiled = compile_it(project, real())
+    few_shot = compiled.outputs.artifact.params.few_shot
+    assert few_shot is not None
+    shown = {demo.id for demo in few_shot.examples}
+    assert shown
+    word = compiled.artifact_name.removeprefix("compiled/")
+    report = evaluate(project, policy="default", against=word, **on(split="train"))
+    train = {row["id"] for row in rows() if row["split"] == "train"}
+    assert set(ids(report)) == train - shown
+    named = ", ".join(sorted(shown)[:3])
+    assert report.filters == f"without {len(shown)} shown as demos: {named}"
+    assert report.baseline is not None
+    assert set(report.baseline.summary.rows) == train - shown
+    # A policy that shows none is measured on all of them.
+    assert set(ids(evaluate(project, policy="default", **on(split="train")))) == train
+    with pytest.raises(NothingSelectedError, match="scores no policy that shows it"):
+        evaluate(project, policy=word, **on(split="train", ids=(min(shown),)))
 
 
 def test_failed_selects_what_was_not_perfect_in_the_last_evaluation(tmp_path: Path) -> None:

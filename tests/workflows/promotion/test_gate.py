@@ -89,6 +89,26 @@ def tokens(told: int | None, other: int, *, alike: bool = True) -> Layer:
     return answering(change)
 
 
+def test_a_baseline_that_shows_what_is_holdout_now_is_refused_at_the_row(project: Project) -> None:
+    write_rules(project, QUIET)
+    inputs = inputs_of(project)
+    holdout = inputs.rows("holdout")
+    row = holdout[1]
+    demo = {"id": row.id, "input": row.input, "output": row.expected, "source": "bootstrapped"}
+    told = inputs.base.patched({"instruction": {"text": "It stands in brackets."}})
+    shows = inputs.base.patched({"few_shot": {"examples": [demo]}})
+    model = Counting(real())
+    run = run_gate(
+        inputs, _named("told", told), _named("active", shows), holdout, run_options(model)
+    )
+    with pytest.raises(SpecError, match="active shows as demos") as refused:
+        asyncio.run(run)
+    (found,) = refused.value.diagnostics
+    assert (found.file, found.line, found.code) == (row.file, row.line, "holdout-shown")
+    assert found.message.endswith(row.id)
+    assert not model.asked
+
+
 def test_plain_evidence_has_no_field_that_says_nothing(project: Project) -> None:
     evidence = gate(project, QUIET, real()).evidence
     assert evidence.verdict == "promote"
