@@ -103,3 +103,12 @@ def test_a_limit_is_never_passed_as_long_as_bounds_hold(batches, limit) -> None:
             break
         budget.charge([cell(calls) for calls in batch])
         assert budget.lm_calls <= limit
+
+
+def test_what_fits_is_what_a_check_lets_pass() -> None:
+    limited = ledger(max_metric_calls=2, max_tokens=30)
+    assert limited.fits(Bound(2, 9, 30, None))
+    assert not limited.fits(Bound(3, 9, 30, None))
+    assert not limited.fits(Bound(2, 9, 31, None))
+    # An unbounded answer cannot be known to fit, and asking is no error.
+    assert not limited.fits(Bound(1, 1, None, 0))

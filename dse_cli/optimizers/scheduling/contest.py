@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dse_cli.evaluation.ledger import Bound, BudgetStopError
+from dse_cli.evaluation.ledger import Bound
 from dse_cli.optimizers.archive import TIE
 
 if TYPE_CHECKING:
@@ -75,11 +75,7 @@ class Contest:
         engine = self.search.engine
         if not engine.ledger.is_limited:
             return True
-        try:
-            engine.ledger.check(sum((engine.bound(*cell) for cell in cells), Bound()), 0)
-        except BudgetStopError:
-            return False
-        return True
+        return engine.ledger.fits(sum((engine.bound(*cell) for cell in cells), Bound()))
 
     async def climb(self, entries: Sequence[Entry], seen: int, size: int) -> None:
         """Evaluate entries, known on the first ``seen`` rows, on ``size`` rows, as one batch.
