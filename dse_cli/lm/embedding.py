@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from dse_cli.contracts.errors import ModelUnavailableError, ProviderError
 from dse_cli.lm.answer_shape import count_of, sound_text
 from dse_cli.lm.direct_wire import proxy_of, read_json
-from dse_cli.lm.litellm_library import NO_KEY, load_litellm
-from dse_cli.lm.provider_errors import from_litellm, from_socket
+from dse_cli.lm.litellm_call import call_litellm
+from dse_cli.lm.litellm_library import load_litellm
+from dse_cli.lm.provider_errors import from_socket
 from dse_cli.lm.vectors import Vector, quantise
 
 if TYPE_CHECKING:
@@ -94,31 +95,11 @@ async def embed_with_litellm(route: Route, request: LmRequest) -> Embedding:
     Raises:
         ProviderError: as :func:`embed_directly`.
     """
-    litellm = load_litellm()
-    from openai import OpenAIError
-
-    arguments: dict[str, Any] = {}
-    if route.api_base is not None:
-        arguments = {"api_base": route.api_base, "api_key": route.api_key or NO_KEY}
-    elif route.api_key is not None:
-        arguments = {"api_key": route.api_key}
+    arguments: dict[str, Any] = {"input": [text_of(request)]}
     if speaks_plainly(route) or route.litellm_model.startswith("openai/"):
         arguments["encoding_format"] = "float"
-    try:
-        response = await litellm.aembedding(
-            model=route.litellm_model,
-            input=[text_of(request)],
-            timeout=route.timeout_s,
-            num_retries=0,
-            max_retries=0,
-            **arguments,
-        )
-    except OpenAIError as error:  # every exception of LiteLLM derives from it
-        raise from_litellm(route, error) from error
-    dump = getattr(response, "model_dump", None)
-    if dump is None:
-        raise ProviderError(f"{route.litellm_model}: LiteLLM returned {type(response).__name__}")
-    return read_embedding(dump(), route.litellm_model)
+    body = await call_litellm(load_litellm().aembedding, route, **arguments)
+    return read_embedding(body, route.litellm_model)
 
 
 def text_of(request: LmRequest) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dse_cli.contracts.errors import ProviderError
 from dse_cli.contracts.lm import LmRequest, LmResponse, Usage
 from dse_cli.lm.answer_shape import Answer, read_answer
 from dse_cli.lm.direct_wire import DirectWire, openai_params
@@ -16,9 +15,9 @@ from dse_cli.lm.embedding import (
     speaks_plainly,
 )
 from dse_cli.lm.lexical import lexical_response
-from dse_cli.lm.litellm_library import NO_KEY, load_litellm
+from dse_cli.lm.litellm_call import call_litellm
+from dse_cli.lm.litellm_library import load_litellm
 from dse_cli.lm.prices import FREE, price_of
-from dse_cli.lm.provider_errors import from_litellm
 from dse_cli.lm.vectors import vector_text
 
 if TYPE_CHECKING:
@@ -97,29 +96,11 @@ class LiteLlmTransport:
 
 async def _acompletion(route: Route, request: LmRequest) -> Answer:
     """Make one call with ``litellm.acompletion``."""
-    litellm = load_litellm()
-    from openai import OpenAIError
-
-    arguments: dict[str, Any] = openai_params(request)
-    if route.api_base is not None:
-        arguments |= {"api_base": route.api_base, "api_key": route.api_key or NO_KEY}
-    elif route.api_key is not None:
-        arguments["api_key"] = route.api_key
-    try:
-        response = await litellm.acompletion(
-            model=route.litellm_model,
-            messages=[{"role": m.role, "content": m.content} for m in request.messages],
-            timeout=route.timeout_s,
-            num_retries=0,
-            max_retries=0,
-            **arguments,
-        )
-    except OpenAIError as error:  # every exception of LiteLLM derives from it
-        raise from_litellm(route, error) from error
-    dump = getattr(response, "model_dump", None)
-    if dump is None:
-        raise ProviderError(f"{route.litellm_model}: LiteLLM returned {type(response).__name__}")
-    return read_answer(dump(), route.litellm_model)
+    messages = [{"role": m.role, "content": m.content} for m in request.messages]
+    body = await call_litellm(
+        load_litellm().acompletion, route, messages=messages, **openai_params(request)
+    )
+    return read_answer(body, route.litellm_model)
 
 
 def _usage(route: Route, counts: tuple[int | None, int | None, int | None]) -> Usage:
