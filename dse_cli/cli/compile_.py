@@ -27,8 +27,8 @@ from dse_cli.cli.common import (
 if TYPE_CHECKING:
     from dse_cli.cli.progress import Race
     from dse_cli.workflows.compiles.compile import CompileResult
-    from dse_cli.workflows.compiles.plan import Plan
     from dse_cli.workflows.inputs import JobInputs
+    from dse_cli.workflows.plans.plan import Plan
 
 
 def register(app: typer.Typer) -> None:
@@ -117,8 +117,8 @@ def _compile(
     from dse_cli.cli.progress import WeightsProgress, showing, watcher
     from dse_cli.lm.catalog import ModelCatalog
     from dse_cli.workflows.compiles.compile import compile_signature
-    from dse_cli.workflows.compiles.plan import plan_compile
     from dse_cli.workflows.inputs import load_inputs
+    from dse_cli.workflows.plans.plan import plan_compile
 
     opened = open_project(project, allow_code=allow_code)
     with showing(out) as bar:
@@ -177,7 +177,7 @@ def _resume_command(
 
 
 def _show_plan(out: Out, plan: Plan) -> None:
-    from dse_cli.workflows.compiles.plan_text import plan_lines
+    from dse_cli.workflows.plans.plan_text import plan_lines
 
     for line in plan_lines(plan):
         out.text(line)
@@ -186,7 +186,7 @@ def _show_plan(out: Out, plan: Plan) -> None:
 
 def _note_plan(out: Out, plan: Plan) -> None:
     """Say what it may cost before it starts; a run that cannot start says so by its error."""
-    from dse_cli.workflows.compiles.plan_text import plan_lines
+    from dse_cli.workflows.plans.plan_text import plan_lines
 
     if plan.covers_floor:
         for line in plan_lines(plan):

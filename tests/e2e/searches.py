@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dse_cli.workflows.compiles.rehearsal import made_up
+from dse_cli.workflows.plans.made_up import made_up
 from tests.e2e.desk import COLOURS, NAME, by_rule
 from tests.lm.openai_server import Reply, Seen, answer
 

@@ -8,7 +8,7 @@ import pytest
 from dse_cli.contracts.errors import SpecError
 from dse_cli.project.project import Project
 from dse_cli.workflows.compiles.compile_search import find_optimizer
-from dse_cli.workflows.compiles.plan import plan_compile
+from dse_cli.workflows.plans.plan import plan_compile
 from dse_cli.workflows.policies import find_policy
 from dse_cli.workflows.replays.replay import replay_strict, verify_run
 from dse_cli.workflows.session import RunOptions

@@ -9,7 +9,7 @@ from typing import Any
 
 from dse_cli.contracts.lm import LmRequest, LmResponse, Usage
 from dse_cli.lm.scripted import ScriptedTransport
-from dse_cli.workflows.compiles.rehearsal import made_up
+from dse_cli.workflows.plans.made_up import made_up
 from tests.lm.calls import RealTransport
 from tests.workflows.desk import QUEUES, rule
 

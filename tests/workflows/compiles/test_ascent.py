@@ -14,7 +14,7 @@ from dse_cli.contracts.lm import LmRequest, LmResponse
 from dse_cli.lm.layer import Layer
 from dse_cli.lm.scripted import ScriptedTransport
 from dse_cli.project.project import Project
-from dse_cli.workflows.compiles.plan import plan_compile
+from dse_cli.workflows.plans.plan import plan_compile
 from dse_cli.workflows.replays.replay import ReplayReport, replay_strict
 from dse_cli.workflows.session import RunOptions
 from tests.evaluation.cells import unit

@@ -23,7 +23,7 @@ from dse_cli.lm.scripted import ScriptedTransport
 from dse_cli.project.project import Project
 from dse_cli.workflows.compiles.compile import compile_signature, run_folder
 from dse_cli.workflows.compiles.compile_search import run_search, start_search
-from dse_cli.workflows.compiles.plan import Plan, plan_compile
+from dse_cli.workflows.plans.plan import Plan, plan_compile
 from dse_cli.workflows.session import RunOptions, open_session
 from tests.workflows.desk import (
     CALLS,

@@ -20,8 +20,8 @@ from dse_cli.report.policy_diff_text import render_diff_text
 from dse_cli.report.policy_text import policy_lines, prompt_lines
 from dse_cli.workflows.checks.check import check_project
 from dse_cli.workflows.compiles.compile import CompileResult
-from dse_cli.workflows.compiles.plan import plan_compile
-from dse_cli.workflows.compiles.rehearsal import TooLargeError
+from dse_cli.workflows.plans.plan import plan_compile
+from dse_cli.workflows.plans.rehearsal import TooLargeError
 from dse_cli.workflows.policies import find_policy
 from dse_cli.workflows.replays.replay import replay_strict
 from dse_cli.workflows.serving.predict import ServedPolicy
@@ -77,7 +77,7 @@ def test_the_worst_case_needs_no_rehearsal(knn: Project, monkeypatch: pytest.Mon
         raise TooLargeError
 
     rehearsed = worst()
-    monkeypatch.setattr("dse_cli.workflows.compiles.plan.rehearse", too_large)
+    monkeypatch.setattr("dse_cli.workflows.plans.plan.rehearse", too_large)
     assert worst() == rehearsed
     # An embedding, an answer and a repair for each cell, and the pool.
     assert rehearsed.lm_calls == rehearsed.metric_calls * 3 + TRAIN

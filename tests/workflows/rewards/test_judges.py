@@ -23,8 +23,8 @@ from dse_cli.project.project import Project
 from dse_cli.registry.findings import AlteredFileError
 from dse_cli.report.eval_text import eval_lines
 from dse_cli.workflows.checks.check import check_project
-from dse_cli.workflows.compiles.plan import plan_compile
 from dse_cli.workflows.evals.evaluate import EvalRequest, plan_eval, run_eval
+from dse_cli.workflows.plans.plan import plan_compile
 from dse_cli.workflows.replays.replay import replay_strict
 from dse_cli.workflows.session import RunOptions, open_session
 from tests.evaluation.judges.judged import GRADE, PAIR

@@ -13,13 +13,13 @@ from dse_cli.evaluation.ledger import Bound
 from dse_cli.evaluation.query import Query
 from dse_cli.optimizers.demos.bootstrap import teacher_policy
 from dse_cli.optimizers.fewshot_knn import dearest_neighbours, pool_questions
-from dse_cli.workflows.compiles.dearest import dearest_policy, unbounded
-from dse_cli.workflows.compiles.rehearsal import made_up
+from dse_cli.workflows.plans.dearest import dearest_policy, unbounded
+from dse_cli.workflows.plans.made_up import made_up
 
 if TYPE_CHECKING:
     from dse_cli.contracts.job import CompileBudget
     from dse_cli.optimizers.search import Search, SearchPlan
-    from dse_cli.workflows.compiles.rehearsal import Rehearsed
+    from dse_cli.workflows.plans.rehearsal import Rehearsed
 
 #: Bytes of a long question: the task, some rows and some attempts, each shortened (grounding.py).
 LONG_QUESTION: Final = 24_000

@@ -9,7 +9,7 @@ from dse_cli.contracts.lm import NANO
 from dse_cli.evaluation.views.words import counted
 
 if TYPE_CHECKING:
-    from dse_cli.workflows.compiles.plan import Plan
+    from dse_cli.workflows.plans.plan import Plan
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:

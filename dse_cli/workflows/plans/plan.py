@@ -17,15 +17,15 @@ from dse_cli.contracts.lm import NANO
 from dse_cli.evaluation.ledger import Bound, BudgetStopError, Ledger
 from dse_cli.lm.disk_cache import known_keys
 from dse_cli.workflows.compiles.compile_search import find_optimizer, floor_of, start_search
-from dse_cli.workflows.compiles.plan_bounds import bound_within, whole_bound
-from dse_cli.workflows.compiles.rehearsal import MOST_CELLS, Rehearsed, TooLargeError, rehearse
+from dse_cli.workflows.plans.plan_bounds import bound_within, whole_bound
+from dse_cli.workflows.plans.rehearsal import MOST_CELLS, Rehearsed, TooLargeError, rehearse
 from dse_cli.workflows.session import RunOptions, open_session
 
 if TYPE_CHECKING:
     from dse_cli.evaluation.engine import Engine
     from dse_cli.optimizers.search import SearchPlan
-    from dse_cli.workflows.compiles.rehearsal import Batch
     from dse_cli.workflows.inputs import JobInputs
+    from dse_cli.workflows.plans.rehearsal import Batch
 
 #: Limits on work, with the attribute of a bound that each is held against.
 LIMITS: Final = {

@@ -12,9 +12,10 @@ from dse_cli.contracts.base import Contract
 from dse_cli.contracts.errors import BudgetExhaustedError, UsageError
 from dse_cli.optimizers.registry import OPTIMIZERS
 from dse_cli.optimizers.search import Optimizer, Registered, Search, SearchPlan
-from dse_cli.workflows.compiles.plan import Plan, plan_compile
-from dse_cli.workflows.compiles.plan_text import plan_lines
-from dse_cli.workflows.compiles.rehearsal import TooLargeError, made_up, rehearse
+from dse_cli.workflows.plans.made_up import made_up
+from dse_cli.workflows.plans.plan import Plan, plan_compile
+from dse_cli.workflows.plans.plan_text import plan_lines
+from dse_cli.workflows.plans.rehearsal import TooLargeError, rehearse
 from tests.workflows.desk import (
     CALLS,
     JOBS,
@@ -228,7 +229,7 @@ def test_a_large_search_is_not_rehearsed_and_the_plan_says_so(
     with pytest.raises(TooLargeError):
         asyncio.run(rehearse(inputs, most_cells=CALLS - 1))
     assert len(asyncio.run(rehearse(inputs, most_cells=CALLS)).batches) == 3
-    monkeypatch.setattr("dse_cli.workflows.compiles.plan.MOST_CELLS", 1)
+    monkeypatch.setattr("dse_cli.workflows.plans.plan.MOST_CELLS", 1)
     plan = plan_of(tmp_path, JOBS["grid"])
     assert plan.expected is None
     assert f"expected        not rehearsed: it may evaluate {CALLS} cells" in plan_lines(plan)
